@@ -11,8 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from stockwatch.component.children import end, spawn
 from stockwatch.errors import ComponentFailedError, RetryableError
 from stockwatch.health import Reporter
+
+__all__ = [
+    "Backoff",
+    "Component",
+    "Deadlines",
+    "KafkaAddress",
+    "StoreAddress",
+    "Worker",
+    "call_with_deadline",
+    "end",
+    "spawn",
+]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
