@@ -92,7 +92,7 @@ class HealthRegistry:
         restarts: int | None = None,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
-        """Change what is given. A state sets `error` too (None clears it); metrics are merged; `since`: of state."""
+        """Change what is given. A state sets `error` too (None clears it); metrics are merged into the old ones."""
         with self._lock:
             old = self._entries[name]
             now = self._clock()
