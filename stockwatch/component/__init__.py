@@ -79,6 +79,7 @@ class Worker(ABC):
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._begun = False
+        self.abandoned = False  # left behind at the stop deadline: it must not report any more
         self._last_step = time.monotonic()
 
     @abstractmethod
@@ -148,6 +149,7 @@ class Worker(ABC):
         """Ask the loop to end and wait for it. Raises ComponentFailedError when it still hangs at the deadline."""
         self.stopping.set()
         if self._begun and not self._ended.wait(self.deadlines.stop):
+            self.abandoned = True
             raise ComponentFailedError(f"{self.name} did not stop within {self.deadlines.stop:g} s and is left behind")
 
 

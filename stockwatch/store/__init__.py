@@ -1,0 +1,226 @@
+"""The store: the only user of clickhouse-connect. Schema, inserts and range reads.
+
+Times are int64 ms since the epoch, UTC. Every method may be called from any thread. Trouble that may pass is StoreError;
+a store that can never serve is UnavailableError.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pandas as pd
+import urllib3
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from stockwatch.component import StoreAddress
+from stockwatch.errors import StoreError, UnavailableError
+from stockwatch.sessions import Instrument
+from stockwatch.store import schema
+from stockwatch.tick import Bar, Tick
+
+TICK_FIELDS = tuple(Tick.__struct_fields__)
+BAR_FIELDS = tuple(Bar.__struct_fields__)
+ORIGIN = ("kafka_partition", "kafka_offset")
+DEAD_LETTER_FIELDS = ("topic", *ORIGIN, "reason", "key", "value")
+OPTIONAL = ("bid", "ask", "previous_close", "day_open", "day_high", "day_low", "currency")
+FOREVER = (-(2**31) * 1000, 2**33 * 1000)  # ms: before 1902 and after 2242, in DateTime64's range
+_RENAMED = {"at_ms": "at", "volume": "day_volume", "start_ms": "start", "symbol_": "symbol", "minutes_": "minutes"} | {
+    f"{name}_": name for name in OPTIONAL
+}
+_HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
+
+
+class Store:
+    """A ClickHouse by address. Connects at the first use."""
+
+    def __init__(self, address: StoreAddress, timeout: float = 10.0) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    def prepare(self) -> None:
+        """Make the database and bring its schema to this version; safe to repeat. UnavailableError for a newer one."""
+        with _trouble():
+            client = self._connect(database="")
+            schema.prepare(client, self.address)
+            client.database = self.address.database
+
+    def ping(self) -> None:
+        """Ask for one row. Raises StoreError or UnavailableError."""
+        with _trouble():
+            self._client_().command("SELECT 1")
+
+    def insert_ticks(self, rows: Sequence[tuple[Tick, int, int]]) -> None:
+        """Store (tick, partition, offset)s in one insert; returns when they are durable."""
+        self._insert("ticks", TICK_FIELDS, rows)
+
+    def insert_bars(self, rows: Sequence[tuple[Bar, int, int]]) -> None:
+        """Store (bar, partition, offset)s in one insert."""
+        self._insert("bars", BAR_FIELDS, rows)
+
+    def insert_dead_letters(self, rows: Sequence[tuple[str, int, int, str, bytes, bytes]]) -> None:
+        """Store (topic, partition, offset, reason, key, value)s; bytes are kept as they are."""
+        with _trouble():
+            self._client_().insert("dead_letters", rows, column_names=DEAD_LETTER_FIELDS)
+
+    def save_instruments(self, instruments: Sequence[Instrument]) -> None:
+        """Store the calendars that a recording brought."""
+        if instruments:
+            rows = [(item.source, item.symbol, item.calendar, item.timezone) for item in instruments]
+            with _trouble():
+                names = ("source", "symbol", "calendar", "timezone")
+                self._client_().insert("instruments", rows, column_names=names)
+
+    def _insert(self, table: str, fields: tuple[str, ...], rows: Sequence[tuple[Any, int, int]]) -> None:
+        if not rows:
+            return
+        messages, partitions, offsets = zip(*rows, strict=True)
+        columns = [[getattr(message, field) for message in messages] for field in fields]
+        with _trouble():
+            self._client_().insert(
+                table, [*columns, partitions, offsets], column_names=(*fields, *ORIGIN), column_oriented=True
+            )
+
+    def ticks(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
+        """Ticks in [start, end) by time: at int64 ms, price, day_volume int64, optional fields (NaN or '' if absent)."""
+        return self._frame("ticks", source, symbol, start_ms, end_ms)
+
+    def bars(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
+        """Bars that start in [start, end), by time: start int64 ms, minutes, open, high, low, close, volume int64."""
+        frame = self._frame("bars", source, symbol, start_ms, end_ms)
+        return frame.rename(columns={"volume_": "volume"})
+
+    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> int | None:
+        """The largest day_volume in [start, end); None without rows."""
+        return self._number("baseline_volume", source, symbol, start_ms, end_ms)
+
+    def latest_ticks(self, source: str, symbols: Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest tick of each symbol (all of the source's by default): symbol and the columns of ticks()."""
+        wanted = self.symbols(source) if symbols is None else symbols
+        frames = [self._frame("latest_tick", source, symbol).assign(symbol=symbol) for symbol in wanted]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["symbol", *TICK_FIELDS[1:]])
+
+    def latest_at(self, source: str, symbol: str) -> int | None:
+        """When the newest tick or bar ends (ms); None without any."""
+        return self._number("newest", source, symbol)
+
+    def earliest_at(self, source: str, symbol: str) -> int | None:
+        """When the oldest tick or bar begins (ms); None without any."""
+        return self._number("oldest", source, symbol)
+
+    def symbols(self, source: str) -> list[str]:
+        """The symbols that a source has written, sorted."""
+        return [row[0] for row in self._rows("symbols", source)]
+
+    def sources(self) -> list[str]:
+        """Every source that has written, sorted."""
+        return [row[0] for row in self._rows("sources", "")]
+
+    def instrument(self, source: str, symbol: str) -> Instrument | None:
+        """The calendar that a recording brought, or None."""
+        rows = self._rows("instrument", source, symbol)
+        return Instrument(source, symbol, *rows[0]) if rows else None
+
+    def iter_ticks(
+        self, source: str, symbol: str | None, start_ms: int | None, end_ms: int | None, rows_per_frame: int = 65_536
+    ) -> Iterator[pd.DataFrame]:
+        """Stream ticks() with a symbol column, by symbol and time, in frames of about `rows_per_frame` rows."""
+        parameters = self._parameters(source, symbol or "", start_ms, end_ms)
+        with _trouble():
+            stream = self._client_().query_df_stream(
+                _query("export_ticks"), parameters=parameters, settings={"max_block_size": rows_per_frame}
+            )
+            with stream:
+                for frame in stream:
+                    yield frame.rename(columns=_RENAMED)
+
+    def command(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
+        """One statement's single value, for `bench` and tests."""
+        with _trouble():
+            return self._client_().command(sql, parameters=parameters)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _frame(
+        self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None
+    ) -> pd.DataFrame:
+        with _trouble():
+            frame = self._client_().query_df(_query(name), parameters=self._parameters(source, symbol, start, end))
+        return frame.rename(columns=_RENAMED)
+
+    def _rows(self, name: str, source: str, symbol: str = "") -> Sequence[Sequence[Any]]:
+        with _trouble():
+            return self._client_().query(_query(name), parameters=self._parameters(source, symbol)).result_rows
+
+    def _number(
+        self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None
+    ) -> int | None:
+        with _trouble():
+            rows = (
+                self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
+            )
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    @staticmethod
+    def _parameters(source: str, symbol: str, start: int | None = None, end: int | None = None) -> dict[str, Any]:
+        first, last = FOREVER
+        return {
+            "source": source,
+            "symbol": symbol,
+            "start": first if start is None else start,
+            "end": last if end is None else end,
+        }
+
+    def _client_(self) -> Client:
+        return self._client or self._connect(self.address.database)
+
+    def _connect(self, database: str) -> Client:
+        with self._lock:
+            if self._client is None:
+                parts = urlsplit(self.address.url)
+                self._client = clickhouse_connect.get_client(
+                    host=parts.hostname,
+                    port=parts.port or (8443 if parts.scheme == "https" else 8123),
+                    secure=parts.scheme == "https",
+                    username=self.address.user,
+                    password=self.address.secret(),
+                    database=database or "default",
+                    connect_timeout=min(self._timeout, 5),
+                    send_receive_timeout=self._timeout,
+                    autogenerate_session_id=False,  # one client, many threads: a session admits one query at a time
+                )
+            return self._client
+
+
+@contextmanager
+def _trouble() -> Iterator[None]:
+    """Name what clickhouse-connect and urllib3 raise; one line, no credentials."""
+    try:
+        yield
+    except ClickHouseError as error:
+        code = re.search(r"Code: (\d+)", str(error)) or re.search(r"error code (\d+)", str(error))
+        text = re.sub(r"\s+", " ", str(error)).strip()[:300]
+        kind = UnavailableError if code and int(code.group(1)) in _HOPELESS else StoreError
+        raise kind(f"ClickHouse refused: {text}") from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreError(f"ClickHouse cannot be reached: {type(error).__name__}") from error
+
+
+@cache
+def _query(name: str) -> str:
+    return files("stockwatch").joinpath(f"sql/queries/{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,216 @@
+"""The supervisor: order, watch, back off, stop. The only user of APScheduler, and the only one that decides.
+
+Jobs and listeners run in the scheduler's threads and only put events on a queue; the main thread takes them, asks the
+Row what follows, and does it. Children are started there: PR_SET_PDEATHSIG fires when the thread that started them ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from stockwatch.component import Component, Worker
+from stockwatch.errors import RetryableError, StockwatchError
+from stockwatch.health import HealthRegistry, State
+from stockwatch.supervisor.row import Part, Phase, Row, Start, Stop
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+READY_PAUSE_SECONDS = 0.05
+STOP_SECONDS = 4.5  # everything must have ended by then; DESIGN.md allows 5
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A life is usable."""
+
+    name: str
+    life: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A life has ended, or must."""
+
+    name: str
+    life: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class StopRequested:
+    """Ctrl-C, SIGTERM or SIGHUP."""
+
+
+Event = Ready | Failed | StopRequested
+
+
+class Supervisor:
+    """Runs the parts until it is told to stop. run() belongs on the main thread."""
+
+    def __init__(
+        self, parts: Sequence[Part], registry: HealthRegistry, on_ready: Callable[[str], None] = lambda _name: None
+    ) -> None:
+        self._row = Row(parts)
+        self._names = [part.name for part in parts]
+        self._registry = registry
+        self._on_ready = on_ready  # told on the main thread, once for each life that gets ready
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._lives: dict[str, Component] = {}
+        self._stopping = threading.Event()
+        # Threads for: two worker lives and their left-behind forerunners, one ready and one beat job for each part.
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(24)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def run(self) -> None:
+        """Until stopped. Raises the StockwatchError of an essential part whose first start fails."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        self._scheduler.add_listener(self._on_job_done, EVENT_JOB_EXECUTED)
+        self._scheduler.start()
+        for name in self._names:
+            self._registry.report(name, State.STARTING)
+            self._scheduler.add_job(self._beat, "interval", seconds=BEAT_SECONDS, args=[name], id=f"watch-{name}")
+        try:
+            while not self._stopping.is_set():
+                for start in self._row.due(time.monotonic()):
+                    self._start(start)
+                self._handle(self._next_event())
+        finally:
+            self._stop_everything()
+
+    def request_stop(self) -> None:
+        """As Ctrl-C would, from any thread."""
+        self._events.put(StopRequested())
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set() and number == signal.SIGINT:
+            os._exit(130)  # the second Ctrl-C: at once; the children die with us
+        self._stopping.set()
+        self._events.put(StopRequested())
+
+    def _on_job_done(self, event: JobExecutionEvent) -> None:
+        name, _, life = event.job_id.partition("-")
+        if life.isdigit():  # a worker's life is over; which error it was, its beat() says
+            self._check(name, int(life))
+
+    def _next_event(self) -> Event | None:
+        due = self._row.next_due()
+        try:
+            return self._events.get(timeout=None if due is None else max(due - time.monotonic(), 0.0))
+        except queue.Empty:
+            return None
+
+    def _handle(self, event: Event | None) -> None:
+        now = time.monotonic()
+        if isinstance(event, StopRequested):
+            self._stopping.set()
+        elif isinstance(event, Ready) and self._row.ready(event.name, event.life, now):
+            log.info("%s is ready (life %d)", event.name, event.life)
+            self._registry.report(event.name, State.RUNNING)
+            self._on_ready(event.name)
+        elif isinstance(event, Failed):
+            self._fail(event, now)
+
+    def _fail(self, event: Failed, now: float) -> None:
+        first = self._row.is_first_start(event.name)
+        stops = self._row.failed(event.name, event.life, now)
+        if not stops:
+            return
+        log.warning("%s failed (life %d): %s", event.name, event.life, event.reason)
+        for stop in stops:
+            self._stop(stop)
+        if first and self._row.part(event.name).essential:
+            raise StockwatchError(event.reason)
+        failed = self._row.has_failed(event.name)
+        self._registry.report(
+            event.name, State.FAILED if failed else State.DEGRADED, error=f"{event.reason}. Starting it again."
+        )
+        for stop in stops[:-1]:
+            self._registry.report(stop.name, State.DEGRADED, error=f"waits for {event.name}")
+
+    def _start(self, start: Start) -> None:
+        log.info("starting %s (life %d)", start.name, start.life)
+        self._registry.report(start.name, restarts=start.life - 1)
+        try:
+            component = self._row.part(start.name).make()
+            self._lives[start.name] = component
+            component.start()
+        except StockwatchError as error:
+            self._events.put(Failed(start.name, start.life, str(error)))
+            return
+        if isinstance(component, Worker):
+            self._scheduler.add_job(component.run, id=f"{start.name}-{start.life}")
+        self._scheduler.add_job(self._await_ready, args=[start.name, start.life, component], id=f"ready-{start.name}")
+
+    def _await_ready(self, name: str, life: int, component: Component) -> None:
+        """In the scheduler's thread: ask until it is ready or its deadline is over."""
+        until = time.monotonic() + component.deadlines.ready
+        reason = f"not ready within {component.deadlines.ready:g} s"
+        while not self._stopping.wait(READY_PAUSE_SECONDS) and self._lives.get(name) is component:
+            try:
+                if component.ready():
+                    self._events.put(Ready(name, life))
+                    return
+            except RetryableError as error:
+                reason = str(error)
+            except StockwatchError as error:
+                self._events.put(Failed(name, life, str(error)))
+                return
+            if time.monotonic() > until:
+                self._events.put(Failed(name, life, reason))
+                return
+
+    def _beat(self, name: str) -> None:
+        """In the scheduler's thread, each second: is the current life well?"""
+        if self._row.phase(name) is Phase.RUNNING:
+            self._check(name, self._row.life(name))
+
+    def _check(self, name: str, life: int) -> None:
+        component = self._lives.get(name)
+        if component is None or self._stopping.is_set():
+            return
+        try:
+            component.beat()
+        except StockwatchError as error:
+            self._events.put(Failed(name, life, str(error)))
+
+    def _stop(self, stop: Stop) -> None:
+        component = self._lives.pop(stop.name, None)
+        if component is None:
+            return
+        try:
+            component.stop()
+        except StockwatchError as error:
+            log.warning("%s", error)
+
+    def _stop_everything(self) -> None:
+        """In order, within the deadline; what still hangs then is left behind with the process."""
+        self._stopping.set()
+        timer = threading.Timer(STOP_SECONDS, self._leave)
+        timer.daemon = True
+        timer.start()
+        log.info("stopping")
+        for stop in self._row.stop_all():
+            self._stop(stop)
+            self._registry.report(stop.name, State.STOPPED)
+        self._scheduler.shutdown(wait=False)
+        timer.cancel()
+
+    def _leave(self) -> None:
+        log.error("still stopping after %g s: leaving the rest behind", STOP_SECONDS)
+        os._exit(0)
