@@ -11,9 +11,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from stockwatch.tick import MAX_SYMBOL_LENGTH
-
 EMBEDDED = "embedded"
+MAX_SYMBOL_LENGTH = 32  # as a tick has it
 SourceName = Literal["auto", "yahoo", "yahoo-stream", "simulator", "replay"]
 DEFAULT_TICKERS = ("RELIANCE.NS", "TCS.NS", "INFY.NS", "HDFCBANK.NS", "ICICIBANK.NS", "SBIN.NS", "AAPL")
 

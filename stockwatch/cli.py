@@ -1,0 +1,113 @@
+"""Arguments → a command. Every error that reaches the top is one line; only --debug shows a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from stockwatch.errors import StockwatchError, UsageError
+from stockwatch.settings import Settings, load
+from stockwatch.settings.sections import SourceName
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse says its errors in several lines; here one must do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    from stockwatch.commands import export
+
+    shared = _Parser(add_help=False)
+    shared.add_argument("--settings", type=Path, metavar="FILE", help="another settings.toml")
+    shared.add_argument("--debug", action="store_true", help="show tracebacks")
+    top = _Parser(prog="python run.py", parents=[shared], description="Streams stock prices and shows them live.")
+    top.add_argument("--source", metavar="NAME", help=", ".join(get_args(SourceName)))
+    top.add_argument("--no-browser", action="store_true", help="do not open the page")
+    top.add_argument("--only", metavar="PART[,PART]", help="kafka, clickhouse, producer, consumer, dashboard")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands.add_parser("test", add_help=False, help="ruff, mypy and the test suite; arguments go to pytest")
+    commands.add_parser("doctor", parents=[shared], help="what is missing or in the way")
+    bench = commands.add_parser("bench", parents=[shared], help="the benchmarks, as a table with ratios")
+    bench.add_argument("name", nargs="?", metavar="NAME")
+    export.add_arguments(commands.add_parser("export", parents=[shared], help="ticks or candles into a file"))
+    record = commands.add_parser("record", parents=[shared], help="what flows, as a recording for `replay`")
+    record.add_argument("--out", required=True, metavar="FILE")
+    status = commands.add_parser("status", parents=[shared], help="the health of the running instance")
+    status.add_argument("--json", action="store_true")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        return _run(arguments)
+    except StockwatchError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"stockwatch: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:  # a surprise: one line for people, the traceback for --debug
+        if debug:
+            raise
+        print(f"stockwatch: a surprise: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["test"]:  # everything after it is pytest's
+        from stockwatch.commands import check
+
+        return check.run(arguments[1:])
+    parsed = parser().parse_args(arguments)
+    settings = _settings(parsed)
+    if parsed.command == "doctor":
+        from stockwatch.commands import doctor
+
+        return doctor.run(settings)
+    if parsed.command == "status":
+        from stockwatch.commands import status
+
+        return status.run(settings, parsed.json)
+    if parsed.command == "bench":
+        from stockwatch.commands import bench
+
+        return bench.run(settings, parsed.name)
+    if parsed.command == "export":
+        from stockwatch.commands import export
+
+        return export.run(settings, parsed)
+    if parsed.command == "record":
+        raise UsageError("record: comes with the next version; `export` writes what is stored")
+    from stockwatch.commands import start
+
+    return start.run(settings, parsed.only, browser=not parsed.no_browser)
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    path = parsed.settings or ROOT / "settings.toml"
+    if parsed.settings is not None and not path.is_file():
+        raise UsageError(f"--settings: {path} is no file")
+    source = getattr(parsed, "source", None) if parsed.command is None else None
+    return load(path, {"market": {"source": source}} if source else None)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that hangs in a foreign library must not hold the process (DESIGN.md)

@@ -1,0 +1,130 @@
+"""`python run.py`: start everything, say where the page is, run until stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import webbrowser
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from stockwatch import __version__, assembly
+from stockwatch.errors import AlreadyRunningError, UnavailableError
+from stockwatch.health import HealthRegistry
+from stockwatch.health_server import HealthServer
+from stockwatch.settings import Settings
+from stockwatch.supervisor import Supervisor
+from stockwatch.supervisor.lock import Lock, read_facts
+
+log = logging.getLogger(__name__)
+LOG_BYTES, LOG_FILES = 5 * 2**20, 3
+DESCRIPTORS = 8192  # chDB opens hundreds under load (FACTS.md)
+
+
+def run(settings: Settings, only: str | None, *, browser: bool) -> int:
+    """Until Ctrl-C, SIGTERM or SIGHUP: 0. Raises StockwatchError when it cannot start."""
+    names = assembly.selected(settings, only)
+    make_data_dir(settings.data_dir)
+    lock = Lock(settings.data_dir)
+    owner = assembly.owns_an_engine(settings, names)
+    if owner:
+        try:
+            lock.take()
+        except AlreadyRunningError:
+            page = read_facts(settings.data_dir).get("dashboard_url")
+            if browser and page:
+                webbrowser.open(page)
+            raise
+    try:
+        _log_to(settings.data_dir / "stockwatch.log", settings.supervisor.log_level)
+        _raise_descriptor_limit()
+        return _supervise(settings, names, lock, browser=browser)
+    finally:
+        lock.give_back()
+        logging.shutdown()
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data folder, for this user alone. Raises UnavailableError."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.chmod(0o700)
+    except OSError as error:
+        raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
+
+
+def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:
+    print(f"stockwatch {__version__}: starting {', '.join(names)}", flush=True)
+    registry = HealthRegistry(names)
+    health = HealthServer(registry, assembly.choose_port(settings, "supervisor", "health_port"))
+    try:
+        port = assembly.choose_port(settings, "dashboard", "port", settings.dashboard.host)
+        page = f"http://{'127.0.0.1' if settings.dashboard.host == '0.0.0.0' else settings.dashboard.host}:{port}"  # noqa: S104
+        if "dashboard" in names:
+            registry.set_fact(dashboard_url=page)
+        for name, wanted, got in (
+            ("dashboard.port", settings.dashboard.port, port),
+            ("supervisor.health_port", settings.supervisor.health_port, int(health.url.split(":")[2].split("/")[0])),
+        ):
+            if wanted and wanted != got:
+                print(f"  {name} {wanted} is taken: using {got}", flush=True)
+        row = assembly.parts(settings, names, registry, health.url, port)
+        lock.say(health_url=health.url, dashboard_url=page if "dashboard" in names else None)
+        announcer = _Announcer(registry, names, page if browser else None)
+        Supervisor(row, registry, announcer.ready).run()
+        print("stopped", flush=True)
+        return 0
+    finally:
+        health.close()
+
+
+class _Announcer:
+    """The console: one line for each part when it is first ready, then quiet. Opens the browser once, when the page answers."""
+
+    def __init__(self, registry: HealthRegistry, names: tuple[str, ...], page: str | None) -> None:
+        self._registry, self._page = registry, page
+        self._waiting = list(names)
+
+    def ready(self, name: str) -> None:
+        """A life of `name` is ready (main thread)."""
+        if name not in self._waiting:
+            return
+        self._waiting.remove(name)
+        address = {"kafka": "kafka", "clickhouse": "clickhouse_url", "dashboard": "dashboard_url"}.get(name, "")
+        said = self._registry.fact(address) if address else None
+        print(f"  {name:<11}{said or 'running'}", flush=True)
+        if name == "dashboard" and self._page:
+            threading.Thread(target=webbrowser.open, args=[self._page], name="browser", daemon=True).start()
+        if not self._waiting:
+            self._say_all()
+
+    def _say_all(self) -> None:
+        source = self._registry.fact("source") or "none"
+        mark = " (SIMULATED: not market prices)" if source == "simulator" else ""
+        page = self._registry.fact("dashboard_url")
+        print(f"Prices: {source}{mark}." + (f" The page: {page}" if page else "") + "  Ctrl-C stops.", flush=True)
+
+
+def _log_to(path: Path, level: str) -> None:
+    """The log rotates in the data folder; the console stays quiet. Libraries speak from WARNING on."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("stockwatch").setLevel(level)
+    logging.captureWarnings(True)
+
+
+def _raise_descriptor_limit() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has none; a hard limit may be lower
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

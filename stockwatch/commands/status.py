@@ -1,0 +1,68 @@
+"""`python run.py status [--json]`: the health of the running instance. Exit 0 running, 3 none, 1 otherwise."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from typing import Any
+
+from stockwatch.errors import NotRunningError
+from stockwatch.health import State
+from stockwatch.settings import Settings
+from stockwatch.supervisor.lock import is_held, read_facts
+
+ANSWER_SECONDS = 3.0
+
+
+def run(settings: Settings, as_json: bool) -> int:
+    """Print the health as a table, or the body of GET /health. Raises NotRunningError when nobody answers."""
+    health = ask(settings)
+    if as_json:
+        print(json.dumps(health, indent=2))
+    else:
+        print("\n".join(table(health)))
+    return 0 if health["state"] == State.RUNNING else 1
+
+
+def ask(settings: Settings) -> dict[str, Any]:
+    """GET /health of the instance on this data folder, else of the one on the configured port."""
+    facts = read_facts(settings.data_dir) if is_held(settings.data_dir) else {}
+    url = facts.get("health_url") or f"http://127.0.0.1:{settings.supervisor.health_port}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - always http on loopback
+            body = answer.read()
+    except urllib.error.HTTPError as error:  # 503: it answers, and not all is well
+        body = error.read()
+    except OSError:
+        raise NotRunningError(f"no stockwatch runs on {settings.data_dir}") from None
+    try:
+        health = json.loads(body)
+    except ValueError:
+        health = None
+    if not isinstance(health, dict) or "components" not in health:
+        raise NotRunningError(f"no stockwatch runs on {settings.data_dir}; something else answers at {url}")
+    return health
+
+
+def table(health: dict[str, Any]) -> list[str]:
+    """The health as lines of text."""
+    lines = [f"{health['state']}, source {health['source'] or 'none'}, since {health['since']}"]
+    lines += [f"{name}: {health[name]}" for name in ("dashboard_url", "clickhouse_url", "kafka") if health.get(name)]
+    rows = [("component", "state", "age", "restarts", "detail")]
+    for part in health["components"]:
+        said = part["error"] or part["detail"]
+        rows.append((part["name"], part["state"], _age(part["last_beat"]), str(part["restarts"]), said))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        lines.append(
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
+        )
+    return lines
+
+
+def _age(beat: str | None) -> str:
+    if beat is None:
+        return "-"
+    return f"{max((datetime.now(UTC) - datetime.fromisoformat(beat)).total_seconds(), 0):.0f} s"

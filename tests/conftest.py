@@ -1,0 +1,25 @@
+"""Shared by all suites: nothing of this machine's environment reaches a test, and programs that tests start end with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from program import Program
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("STOCKWATCH_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """The real program with its own folder and free ports, not started yet; ended after the test."""
+    made = Program(tmp_path)
+    yield made
+    made.kill()
