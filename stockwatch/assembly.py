@@ -142,9 +142,7 @@ def _clickhouse(
     return owner, reader, lambda report: EmbeddedClickHouse(data_dir, port, report, StoreProbe(owner, instruments))
 
 
-def parts(
-    settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int
-) -> list[Part]:
+def parts(settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int) -> list[Part]:
     """The row of this start. Opens the source, so a bad recording is refused before anything starts (UsageError)."""
     source: Source | None = open_source(settings) if "producer" in names else None
     places = engines(settings, source.instruments() if source else [])
@@ -188,9 +186,7 @@ def parts(
     return [Part(name, made[name], needs.get(name, ()), name in essential) for name in names]
 
 
-def _prepare_what_is_left_out(
-    settings: Settings, names: tuple[str, ...], places: Engines, instruments: list[Instrument]
-) -> None:
+def _prepare_what_is_left_out(settings: Settings, names: tuple[str, ...], places: Engines, instruments: list[Instrument]) -> None:
     """Topics and schema of external engines that this start uses and does not watch. Raises UnavailableError."""
     used = {need for name in names for need in NEEDS.get(name, ())} - set(names)
     until = time.monotonic() + PREPARE_SECONDS

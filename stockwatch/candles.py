@@ -50,6 +50,7 @@ def build(
     width = minutes * MINUTE_MS
     kept = _one_bar_a_minute(bars)
     moments, prices, rises = _rises(ticks, segments, baseline, joins_late=joins_late)
+    rises = np.maximum(rises - _told_by_bars(moments, kept), 0)
     uncovered = ~_covered(moments, kept)
     moments, prices, rises = moments[uncovered], prices[uncovered], rises[uncovered]
     bar_starts = kept["start"].to_numpy(np.int64)
@@ -131,6 +132,20 @@ def _covered(at: Int64s, bars: pd.DataFrame) -> npt.NDArray[np.bool_]:
     place = np.searchsorted(starts, at, "right") - 1
     covered: npt.NDArray[np.bool_] = (place >= 0) & (at < ends[np.maximum(place, 0)])
     return covered
+
+
+def _told_by_bars(at: Int64s, bars: pd.DataFrame) -> Int64s:
+    """The volume of the bars that lie wholly between each tick and the one before it.
+
+    After a gap that bars have filled, the first tick's rise holds their volume too: it must not count twice.
+    """
+    if bars.empty or not len(at):
+        return np.zeros(len(at), np.int64)
+    starts = bars["start"].to_numpy(np.int64)
+    ends = starts + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
+    told = np.r_[0, np.cumsum(bars["volume"].to_numpy(np.int64))]
+    begins = np.searchsorted(starts, np.r_[at[0], at[:-1]], "right")  # before the first tick, `baseline` speaks
+    return np.maximum(told[np.searchsorted(ends, at, "right")] - told[begins], 0)
 
 
 def _segment_of(at: Int64s, segments: Segments) -> Int64s:

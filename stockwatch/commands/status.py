@@ -56,9 +56,7 @@ def table(health: dict[str, Any]) -> list[str]:
         rows.append((part["name"], part["state"], _age(part["last_beat"]), str(part["restarts"]), said))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        lines.append(
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
-        )
+        lines.append("  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip())
     return lines
 
 

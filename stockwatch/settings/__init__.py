@@ -84,9 +84,7 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, Any]] | None = None) -
     except SettingsError as error:
         raise UsageError(_not_json(error)) from None
     layers = (content, environment, overrides or {})
-    merged = {
-        s: {k: v for layer in layers for k, v in layer.get(s, {}).items()} for s in Settings.model_fields if s != "path"
-    }
+    merged = {s: {k: v for layer in layers for k, v in layer.get(s, {}).items()} for s in Settings.model_fields if s != "path"}
     try:
         return Settings.model_validate({"path": path, **merged})  # validate: the constructor would read the environment
     except ValidationError as error:

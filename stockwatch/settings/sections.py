@@ -51,9 +51,7 @@ def _clickhouse_url(value: str) -> str:
 
 def _powerbi(value: str) -> str:
     parts = urlsplit(value)
-    if value and not (
-        parts.scheme == "https" and parts.netloc == "app.powerbi.com" and parts.path in ("/view", "/reportEmbed")
-    ):
+    if value and not (parts.scheme == "https" and parts.netloc == "app.powerbi.com" and parts.path in ("/view", "/reportEmbed")):
         raise ValueError("must be an https://app.powerbi.com/view or /reportEmbed address, or empty")
     return value
 
@@ -61,9 +59,7 @@ def _powerbi(value: str) -> str:
 def _timezone(value: str) -> str:
     if value not in available_timezones():
         near = difflib.get_close_matches(value, available_timezones(), n=1)
-        raise ValueError(
-            "is no time zone" + (f"; did you mean {near[0]}?" if near else "; use a name like Asia/Kolkata")
-        )
+        raise ValueError("is no time zone" + (f"; did you mean {near[0]}?" if near else "; use a name like Asia/Kolkata"))
     return value
 
 

@@ -87,9 +87,7 @@ class Store:
         messages, partitions, offsets = zip(*rows, strict=True)
         columns = [[getattr(message, field) for message in messages] for field in fields]
         with _trouble():
-            self._client_().insert(
-                table, [*columns, partitions, offsets], column_names=(*fields, *ORIGIN), column_oriented=True
-            )
+            self._client_().insert(table, [*columns, partitions, offsets], column_names=(*fields, *ORIGIN), column_oriented=True)
 
     def ticks(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
         """Ticks in [start, end) by time: at int64 ms, price, day_volume int64, optional fields (NaN or '' if absent)."""
@@ -156,9 +154,7 @@ class Store:
         if client is not None:
             client.close()
 
-    def _frame(
-        self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None
-    ) -> pd.DataFrame:
+    def _frame(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> pd.DataFrame:
         with _trouble():
             frame = self._client_().query_df(_query(name), parameters=self._parameters(source, symbol, start, end))
         return frame.rename(columns=_RENAMED)
@@ -167,13 +163,9 @@ class Store:
         with _trouble():
             return self._client_().query(_query(name), parameters=self._parameters(source, symbol)).result_rows
 
-    def _number(
-        self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None
-    ) -> int | None:
+    def _number(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> int | None:
         with _trouble():
-            rows = (
-                self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
-            )
+            rows = self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
         return None if rows[0][0] is None else int(rows[0][0])
 
     @staticmethod

@@ -27,9 +27,7 @@ def prepare(client: Client, address: StoreAddress) -> None:
     applied = int(str(client.command("SELECT max(version) FROM schema_versions") or 0))
     known = migrations()
     if applied > max(known):
-        raise UnavailableError(
-            f"the store's schema, {applied}, was made by a newer stockwatch; this one knows {max(known)}"
-        )
+        raise UnavailableError(f"the store's schema, {applied}, was made by a newer stockwatch; this one knows {max(known)}")
     for version, (name, text) in sorted(known.items()):
         if version > applied:
             for statement in statements(text):

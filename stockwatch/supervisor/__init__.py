@@ -137,9 +137,7 @@ class Supervisor:
         if first and self._row.part(event.name).essential:
             raise StockwatchError(event.reason)
         failed = self._row.has_failed(event.name)
-        self._registry.report(
-            event.name, State.FAILED if failed else State.DEGRADED, error=f"{event.reason}. Starting it again."
-        )
+        self._registry.report(event.name, State.FAILED if failed else State.DEGRADED, error=f"{event.reason}. Starting it again.")
         for stop in stops[:-1]:
             self._registry.report(stop.name, State.DEGRADED, error=f"waits for {event.name}")
 
