@@ -8,12 +8,12 @@ import time
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
-from stockwatch.sessions import Instrument
 
 from stockwatch.component import Deadlines, KafkaAddress, StoreAddress
 from stockwatch.component.rate import Rate
 from stockwatch.errors import BrokerError, StoreError
 from stockwatch.health import Reporter
+from stockwatch.sessions import Instrument
 from stockwatch.store import Store
 
 

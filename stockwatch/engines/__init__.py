@@ -1,0 +1,1 @@
+"""Engines: what runs inside this program (embedded) and what is reached by address (external)."""

@@ -1,0 +1,55 @@
+"""What the gateway refuses, decided by the engine's own parser and never by a pattern on the text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from chdb._exceptions import ChdbError
+
+# Table functions that read neither files nor the network; every other one is refused.
+_TABLE_FUNCTIONS = {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "generateSeries", "generate_series", "view", "null"}
+# Functions of a row that reach out.
+_FUNCTIONS = {"file", "catboostevaluate", "getosksetting", "flushloguntil", "sleep", "sleepeachrow"}
+_FUNCTION = re.compile(r"^( *)Function (\S+)")
+
+
+def refusal(handle: Any, sql: str, parameters: dict[str, str], *, has_data: bool, read_only: bool) -> bool:
+    """Raise ChdbError with ClickHouse's code for what may not run; else whether the statement only reads."""
+    kind = handle._conn.classify_query(sql, "default")
+    name = str(kind["query_class"]).rpartition(".")[2]
+    if kind["statement_count"] > 1:
+        raise ChdbError("Code: 62. DB::Exception: Multi-statements are not allowed. (SYNTAX_ERROR)")
+    reads = name == "READ_ONLY"
+    if name == "UNKNOWN":
+        handle.query(f"EXPLAIN AST {sql}")  # raises the syntax error as the engine says it
+        raise ChdbError("Code: 62. DB::Exception: Syntax error: this statement is not known. (SYNTAX_ERROR)")
+    if name == "CONTROL" and not re.match(r"\s*(SET|USE|KILL)\b", sql, re.IGNORECASE):
+        raise ChdbError("Code: 48. DB::Exception: This statement is not supported here. (NOT_IMPLEMENTED)")
+    if read_only and not reads:
+        raise ChdbError("Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)")
+    if not has_data:
+        _refuse_reaching_out(handle, sql, parameters)
+    return reads
+
+
+def _refuse_reaching_out(handle: Any, sql: str, parameters: dict[str, str]) -> None:
+    try:
+        tree = handle.query(f"EXPLAIN AST {sql}", "TSVRaw", params=parameters).bytes().decode("utf-8", "replace")
+    except ChdbError as error:
+        if "SYNTAX_ERROR" in str(error):
+            return  # what EXPLAIN AST cannot explain (DDL, KILL) holds no table function
+        raise
+    if "INFILE" in tree or re.search(r"\bINFILE\b", sql, re.IGNORECASE):
+        raise ChdbError("Code: 497. DB::Exception: INFILE is not allowed over HTTP. (ACCESS_DENIED)")
+    table_depth = -1
+    for line in tree.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("TableExpression"):
+            table_depth = depth
+            continue
+        if match := _FUNCTION.match(line):
+            function = match[2]
+            is_table = table_depth >= 0 and depth == table_depth + 1
+            if (is_table and function not in _TABLE_FUNCTIONS) or function.lower() in _FUNCTIONS:
+                raise ChdbError(f"Code: 497. DB::Exception: Function {function} is not allowed here. (ACCESS_DENIED)")
