@@ -36,6 +36,13 @@ FOREVER = (-(2**31) * 1000, 2**33 * 1000)  # ms: before 1902 and after 2242, in 
 _RENAMED = {"at_ms": "at", "volume": "day_volume", "start_ms": "start", "symbol_": "symbol", "minutes_": "minutes"} | {
     f"{name}_": name for name in OPTIONAL
 }
+_TICK_TYPES = {"at": "int64", "price": "float64", "day_volume": "int64"} | dict.fromkeys(OPTIONAL[:-1], "float64")
+_BAR_TYPES = {"start": "int64", "minutes": "int64"} | dict.fromkeys(("open", "high", "low", "close"), "float64")
+_EMPTY = {  # clickhouse-connect gives no columns without rows
+    "ticks": pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in {**_TICK_TYPES, "currency": "object"}.items()}),
+    "bars": pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in {**_BAR_TYPES, "volume_": "int64"}.items()}),
+}
+_EMPTY["latest_tick"] = _EMPTY["ticks"]
 _HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
 
 
@@ -157,7 +164,7 @@ class Store:
     def _frame(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> pd.DataFrame:
         with _trouble():
             frame = self._client_().query_df(_query(name), parameters=self._parameters(source, symbol, start, end))
-        return frame.rename(columns=_RENAMED)
+        return frame.rename(columns=_RENAMED) if len(frame) else _EMPTY[name].copy()
 
     def _rows(self, name: str, source: str, symbol: str = "") -> Sequence[Sequence[Any]]:
         with _trouble():

@@ -1,0 +1,148 @@
+"""The simulator: made-up prices round the clock, so that everything runs without a network. Always marked as simulated.
+
+Ticks lie on a grid of 1 / ticks_per_second aligned to the epoch, so a restart repeats the same ticks, which identity makes
+invisible. History comes as one-minute bars of the same path.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from stockwatch.health import Metric
+from stockwatch.sessions import Instrument
+from stockwatch.settings import Settings
+from stockwatch.sources.price_path import MINUTE_MS, SECOND_MS, Day, PricePath
+from stockwatch.tick import Bar, Tick, now_ms
+
+NAME = "simulator"
+CATCH_UP_MS = 600_000  # after a longer pause the closed minutes come as bars
+MAX_HISTORY_MINUTES = 5_000
+WAIT_SECONDS = 1.0
+GRAIN_SECONDS = 0.02  # many ticks a second are handed over in pieces of this
+
+
+class Simulator:
+    """A Source. `clock` gives ms since the epoch."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        symbols: tuple[str, ...],
+        seed: int,
+        ticks_per_second: float,
+        history_minutes: int,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.symbols = symbols
+        self._step = 1000 / ticks_per_second  # ms
+        self._history_minutes = min(history_minutes, MAX_HISTORY_MINUTES)
+        self._clock = clock
+        self._paths = [PricePath(seed, symbol) for symbol in symbols]
+        self._history: Iterator[list[Tick | Bar]] | None = None
+        self._last = 0  # ms: everything up to here is given
+
+    @classmethod
+    def of(cls, settings: Settings) -> Simulator:
+        """As the settings say: enough history for the candles that the page shows."""
+        market, page = settings.market, settings.dashboard
+        return cls(market.tickers, market.seed, market.ticks_per_second, (page.candle_count + 1) * page.candle_minutes)
+
+    @property
+    def detail(self) -> str:
+        """Plain words."""
+        return f"simulated prices of {len(self.symbols)} tickers"
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """None of its own."""
+        return {}
+
+    def instruments(self) -> list[Instrument]:
+        """None: it trades round the clock in the exchange's zone."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def read(self, stopping: threading.Event) -> list[Tick | Bar]:
+        """First the history, newest part first; then what has become due."""
+        now = self._clock()
+        if self._history is None:
+            self._history = self._past(now)
+        if (part := next(self._history, None)) is not None:
+            return part
+        if now - self._last > CATCH_UP_MS:
+            minute = now // MINUTE_MS * MINUTE_MS
+            bars = [bar for path in self._paths for bar in self._bars(path, self._last // MINUTE_MS * MINUTE_MS, minute)]
+            return [*bars, *self._ticks(minute - round(self._step), now)]
+        due = self._last + self._step - now
+        stopping.wait(min(max(due / 1000, GRAIN_SECONDS), WAIT_SECONDS))
+        return self._ticks(self._last, self._clock())
+
+    def _past(self, now: int) -> Iterator[list[Tick | Bar]]:
+        """The candles that the page shows at first, with the minute that is forming; then the rest of the day."""
+        minute = now // MINUTE_MS * MINUTE_MS
+        shown = minute - self._history_minutes * MINUTE_MS
+        bars: list[Tick | Bar] = [bar for path in self._paths for bar in self._bars(path, shown, minute)]
+        # From one tick before the minute on: that one lies in a bar and only says where the volume stands.
+        yield [*bars, *self._ticks(minute - max(round(self._step), 1), now)]
+        for path in self._paths:
+            midnight = path.day_of(now).start
+            if midnight < shown:
+                yield list(self._bars(path, midnight, shown))
+
+    def _ticks(self, after: int, until: int) -> list[Tick | Bar]:
+        """Every tick of the grid in (after, until], symbol by symbol."""
+        numbers = np.arange(np.floor(after / self._step) + 1, np.floor(until / self._step) + 1)
+        at = np.ceil(numbers * self._step).astype(np.int64)
+        self._last = until
+        return [tick for path in self._paths for part, day in _by_day(path, at) for tick in _make_ticks(path, part, day)]
+
+    def _bars(self, path: PricePath, start: int, end: int) -> Iterator[Bar]:
+        """One-minute bars of [start, end), both on whole minutes."""
+        for seconds, day in _by_day(path, np.arange(start, end, SECOND_MS)):
+            price = path.price(seconds).reshape(-1, 60)
+            minutes = seconds.reshape(-1, 60)[:, 0]
+            # A tick's volume is what was traded until it: a bar's is what its own 60 ticks add.
+            edges = np.r_[max(minutes[0] - SECOND_MS, day.start), seconds.reshape(-1, 60)[:, -1]]
+            volume = np.diff(path.volume(edges, day))
+            columns = (minutes, price[:, 0], price.max(axis=1), price.min(axis=1), price[:, -1], volume)
+            for at, first, high, low, last, traded in zip(*(column.tolist() for column in columns), strict=True):
+                yield Bar(path.symbol, at, 1, first, high, low, last, traded, NAME)
+
+
+def _by_day(path: PricePath, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[tuple[np.ndarray, Day]]:  # type: ignore[type-arg]
+    """The moments, cut at the local midnights."""
+    while len(at):
+        day = path.day_of(int(at[0]))
+        inside = int(np.searchsorted(at, day.end, "left"))
+        yield at[:inside], day
+        at = at[inside:]
+
+
+def _make_ticks(path: PricePath, at: np.ndarray, day: Day) -> list[Tick]:  # type: ignore[type-arg]
+    price = path.price(at)
+    size = path.tick_size(price)
+    second = (at - day.start) // SECOND_MS
+    columns = (at, price, path.volume(at, day), price - size, price + size, day.high[second], day.low[second])
+    return [
+        Tick(
+            path.symbol,
+            moment,
+            last,
+            volume,
+            NAME,
+            round(bid, 4),
+            round(ask, 4),
+            day.previous_close,
+            day.open,
+            high,
+            low,
+            path.currency,
+        )
+        for moment, last, volume, bid, ask, high, low in zip(*(column.tolist() for column in columns), strict=True)
+    ]
