@@ -15,8 +15,6 @@ from stockwatch.consumer import Consumer
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.process import DashboardProcess
 from stockwatch.engines.compose import compose_up
-from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse
-from stockwatch.engines.embedded_kafka import EmbeddedKafka, embedded_address
 from stockwatch.engines.external import ExternalClickHouse, ExternalKafka, KafkaProbe, StoreProbe
 from stockwatch.errors import RetryableError, UnavailableError, UsageError
 from stockwatch.health import HealthRegistry, Reporter
@@ -100,6 +98,8 @@ def engines(settings: Settings, instruments: list[Instrument]) -> Engines:
 def _kafka(settings: Settings, bootstrap: str) -> tuple[KafkaAddress, Callable[[Reporter], Component]]:
     topic, partitions = settings.kafka.topic, settings.kafka.partitions
     if bootstrap == EMBEDDED:
+        from stockwatch.engines.embedded_kafka import EmbeddedKafka, embedded_address  # has no wheel for every system
+
         with listen("127.0.0.1", 0) as listener:
             port = int(listener.getsockname()[1])
         log = settings.data_dir / "kafka.log"
@@ -128,6 +128,8 @@ def _clickhouse(
             bare, chosen.database, user, password, cluster=chosen.cluster, retention_days=chosen.retention_days
         )
         return address, address, lambda report: ExternalClickHouse(address, instruments, report)
+    from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse  # has no wheel for Windows
+
     port, data_dir = choose_port(settings, "clickhouse", "http_port"), settings.data_dir
     owner, reader = (
         StoreAddress(
@@ -171,7 +173,7 @@ def parts(settings: Settings, names: tuple[str, ...], registry: HealthRegistry, 
 
     def dashboard() -> Component:
         file = settings.data_dir / "dashboard.json"
-        Connection.of(settings, places.reader, health_url).save(file)
+        Connection(settings, places.reader, health_url).save(file)
         return DashboardProcess(settings, port, file, registry.reporter("dashboard"))
 
     made: dict[str, Callable[[], Component]] = {

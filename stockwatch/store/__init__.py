@@ -42,6 +42,7 @@ _EMPTY = {  # clickhouse-connect gives no columns without rows
     "ticks": pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in {**_TICK_TYPES, "currency": "object"}.items()}),
     "bars": pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in {**_BAR_TYPES, "volume_": "int64"}.items()}),
 }
+_EMPTY["prices"] = _EMPTY["ticks"][["at", "price", "day_volume"]]
 _EMPTY["latest_tick"] = _EMPTY["ticks"]
 _HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
 
@@ -99,6 +100,17 @@ class Store:
     def ticks(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
         """Ticks in [start, end) by time: at int64 ms, price, day_volume int64, optional fields (NaN or '' if absent)."""
         return self._frame("ticks", source, symbol, start_ms, end_ms)
+
+    def prices(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
+        """What candles need: ticks() with at, price and day_volume alone."""
+        return self._frame("prices", source, symbol, start_ms, end_ms)
+
+    def line(self, source: str, symbol: str, start_ms: int, end_ms: int, step_ms: int) -> pd.DataFrame:
+        """The last price of each `step_ms` in [start, end): at int64 ms, price."""
+        parameters = {**self._parameters(source, symbol, start_ms, end_ms), "step": step_ms}
+        with _trouble():
+            frame = self._client_().query_df(_query("line"), parameters=parameters)
+        return frame.rename(columns={"at_ms": "at", "price_": "price"}) if len(frame) else _EMPTY["prices"][["at", "price"]]
 
     def bars(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
         """Bars that start in [start, end), by time: start int64 ms, minutes, open, high, low, close, volume int64."""

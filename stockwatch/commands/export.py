@@ -1,0 +1,2 @@
+"""`python run.py export`."""
+def add_arguments(p): pass

@@ -1,0 +1,180 @@
+"""The page itself: one fragment for prices, one for the sidebar; each refreshes by itself, without reloading the page."""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from stockwatch.dashboard import charts, header, numbers, sidebar
+from stockwatch.dashboard.connection import Connection
+from stockwatch.dashboard.live import Reader, View
+from stockwatch.errors import StockwatchError
+
+STATIC = Path(__file__).with_name("static")
+SIDEBAR_SECONDS = 2.0
+WAITING_SECONDS = 1.0
+LEGEND = '<i class="rose"></i>rose<i class="fell"></i>fell'
+
+st.set_page_config(page_title="stockwatch", page_icon=":material/candlestick_chart:", layout="wide")
+
+
+@st.cache_resource
+def the_reader() -> Reader:
+    """One for all sessions of this process."""
+    return Reader(Connection.load(Path(sys.argv[1])))
+
+
+@st.cache_resource
+def the_stage() -> Any:
+    """The charts' component; registered once."""
+    return st.components.v2.component(
+        "stockwatch_stage",
+        html='<div class="sw-stage"></div>',
+        css=(STATIC / "stage.css").read_text(encoding="utf-8"),
+        js=(STATIC / "stage.js").read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )
+
+
+def prices(reader: Reader) -> None:
+    """Header and charts of the chosen ticker."""
+    try:
+        source = reader.source()
+        tickers = reader.tickers(source)
+        chosen, rest = st.columns([3, 8], vertical_alignment="center")
+        names = {}
+        with chosen:
+            symbol = st.selectbox(
+                "Ticker", tickers, label_visibility="collapsed", key="ticker", format_func=lambda s: names.get(s, s)
+            )
+        view = reader.view(symbol) if symbol else None
+    except StockwatchError as error:
+        empty("The store does not answer", f"{error}. Asking again by itself.")
+        return
+    health = reader.health()
+    if view is None or view.candles.empty:
+        empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
+        return
+    rest.html(header.first_row(view, health))
+    simulated = view.source == "simulator"
+    top = header.second_row(view, health)
+    if simulated:
+        top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
+        top += "They come from the built-in generator, not from the market. Every stored row says “simulator”.</div>"
+    st.html(top)
+    the_stage()(data={"layout": "pair", "cards": pair_of(view, health, reader)}, key="pair")
+    the_stage()(data={"layout": "wide", "cards": {"live": live_of(view, health, reader)}}, key="live")
+
+
+def empty(title: str, said: str) -> None:
+    """A state without charts."""
+    st.html(f'<div class="sw-empty" role="status"><b>{escape(title)}</b>{escape(said)}</div>')
+
+
+def tags_of(view: View, health: dict[str, Any]) -> list[tuple[str, str]]:
+    """The marks beside a chart's title."""
+    mark = header.mark(view, health)
+    return [(mark.tag, mark.style)] if mark.tag else []
+
+
+def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """Candles and volume."""
+    frame, zone, currency = view.candles, view.market.timezone, header.currency_of(view)
+    minutes = reader.settings.dashboard.candle_minutes
+    mark = "SIMULATED" if view.source == "simulator" else ""
+    said, traded = [], []
+    for row in frame.itertuples():
+        clock = numbers.clock(row.start, zone)
+        forming = " forming" if row.Index == len(frame) - 1 and view.now < row.end else ""
+        parts = [f"{name} <b>{numbers.number(value, currency)}</b>" for name, value in zip("OHLC", row[4:8], strict=True)]
+        said.append(f"<b>{clock}</b>{forming} {' '.join(parts)}")
+        traded.append(f"<b>{clock}</b>{forming} <b>{numbers.volume(row.volume)}</b>")
+    rose = int((frame["close"] >= frame["open"]).sum())
+    summary = f"{len(frame)} candles of {minutes} minutes of {view.symbol}: {rose} rose, {len(frame) - rose} fell"
+    tags = tags_of(view, health)
+    name = "60-minute" if minutes == 60 else f"{minutes}-minute"
+    return {
+        "candles": {
+            "title": f"{name} candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND, "summary": summary,
+            "figure": charts.candles(frame, zone, currency, mark).to_json(),
+        },
+        "volume": {
+            "title": "Volume", "tags": tags, "said": traded[-1], "hover": traded, "summary": f"Volume of the same {len(frame)} candles",
+            "figure": charts.volumes(frame, zone, mark).to_json(),
+        },
+    }  # fmt: skip
+
+
+def live_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """The price line."""
+    zone, currency = view.market.timezone, header.currency_of(view)
+    stale = header.is_stale(view, health)
+    newest = int(view.line["at"].iloc[-1])
+    said = f"last price {numbers.clock(newest, zone, seconds=True)} {numbers.zone_name(newest, zone)}"
+    if view.source.startswith("replay:"):
+        said += f" · {view.source}"
+    elif header.is_open(view, health):
+        said += f" · refreshes every {reader.settings.dashboard.live_refresh_seconds:g} s"
+    else:
+        said = "Market closed. Refresh resumes at the open."
+    close = header.known(view.quote.get("previous_close"))
+    mark = "SIMULATED" if view.source == "simulator" else ""
+    figure = charts.live(view.line, zone, currency, close, view.session, mark, fresh=not stale)
+    return {
+        "title": "Live price" if header.is_open(view, health) else "Price",
+        "tags": [*tags_of(view, health), *([("STALE", "stale")] if stale else [])],
+        "said": said,
+        "summary": f"Price of {view.symbol}: {numbers.price(header.last_price(view), currency)}",
+        "figure": figure.to_json(),
+    }
+
+
+def registry(reader: Reader) -> None:
+    """The sidebar's content."""
+    health = reader.health()
+    chosen = st.session_state.get("ticker")
+    age = None
+    try:
+        view = reader.view(chosen) if chosen else None
+        age = (
+            sidebar.delay(header.age_seconds(view))
+            if view and header.is_open(view, health) and view.quote
+            else sidebar.delay(None, "no price is due")
+        )
+    except StockwatchError as error:
+        age = sidebar.delay(None, str(error))
+    st.html(f'<div class="sw-side">{sidebar.overall(health)}{age}{sidebar.components(health)}</div>')
+
+
+def power_bi(url: str) -> None:
+    """The report, or how to connect one. The address was checked with the settings."""
+    state = "connected" if url else "not connected"
+    st.html(f'<div class="sw-title"><h2>Power BI report</h2><span>{state}</span></div>')
+    if url:
+        st.iframe(url, height=480)
+        st.link_button("Open in Power BI", url)
+        return
+    st.html(
+        '<div class="sw-powerbi"><div><b>No report connected yet</b>Publish a report in Power BI, then give its embed link to '
+        "stockwatch. It will show here.<ol><li>In Power BI: File, Embed report, Website or portal</li><li>Copy the link into "
+        "<code>powerbi_url</code> under <code>[dashboard]</code> in settings.toml</li><li>Start stockwatch again</li></ol></div></div>"
+    )
+
+
+def main() -> None:
+    """One run of the script: a viewer's page."""
+    reader = the_reader()
+    page = reader.settings.dashboard
+    st.html(STATIC / "page.css")
+    with st.sidebar:
+        st.html('<div style="font-size:17px;font-weight:600">▯▮ stockwatch</div>')
+        st.fragment(registry, run_every=SIDEBAR_SECONDS)(reader)
+    st.fragment(prices, run_every=page.live_refresh_seconds)(reader)
+    power_bi(page.powerbi_url)
+
+
+main()
