@@ -61,7 +61,7 @@ def volumes(frame: pd.DataFrame, zone: ZoneInfo, mark: str = "") -> go.Figure:
             hoverinfo="none",
         )
     )
-    _base(figure, frame, zone, mark)
+    _base(figure, frame, zone, mark, room=5)
     figure.update_layout(bargap=BODY_GAP)
     top = float(frame["volume"].max()) or 1.0
     step = _step(top, 3)
@@ -142,12 +142,12 @@ def _plain(figure: go.Figure, mark: str) -> None:
         )  # fmt: skip
 
 
-def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str) -> None:
+def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str, room: int = 11) -> None:
     """What candles and volume share: positions, time labels, session breaks with the days' names."""
     _plain(figure, mark)
     figure.update_layout(xaxis_rangeslider_visible=False)
-    where, labels = time_labels(frame, zone)
-    figure.update_xaxes(range=[-0.7, len(frame) - 0.3], tickvals=where, ticktext=labels)
+    where, labels = time_labels(frame, zone, room)
+    figure.update_xaxes(range=[-0.7, len(frame) - 0.3], tickvals=where, ticktext=labels, tickangle=0)
     days = frame["session"].to_numpy()
     breaks = [n for n in range(1, len(frame)) if days[n] != days[n - 1]]
     for place in breaks:

@@ -19,7 +19,7 @@ SIDEBAR_SECONDS = 2.0
 WAITING_SECONDS = 1.0
 LEGEND = '<i class="rose"></i>rose<i class="fell"></i>fell'
 
-st.set_page_config(page_title="stockwatch", page_icon=":material/candlestick_chart:", layout="wide")
+st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
 
 
 @st.cache_resource

@@ -46,9 +46,9 @@ def metric(part: dict[str, Any]) -> str:
     if part["name"] == "clickhouse":
         return f"query {told['query_ms']:.0f} ms" if "query_ms" in told else part["detail"]
     if part["name"] == "producer":
-        return f"{told['ticks_per_second']:g} ticks/s" if "ticks_per_second" in told else part["detail"]
+        return f"{told['ticks_per_second']:.0f} ticks/s" if "ticks_per_second" in told else part["detail"]
     if part["name"] == "consumer":
-        return f"lag {told['lag']} · {told['rows_per_second']:g} rows/s" if "lag" in told else part["detail"]
+        return f"lag {told['lag']} · {told['rows_per_second']:.0f} rows/s" if "lag" in told else part["detail"]
     return f"refresh {told['refresh_seconds']:g} s" if "refresh_seconds" in told else str(part["detail"])
 
 
@@ -64,7 +64,7 @@ def _component(part: dict[str, Any], now: datetime) -> str:
     restarts = part["restarts"]
     count = f'<span class="{"sw-more" if restarts else ""}">{restarts} {"restart" if restarts == 1 else "restarts"}</span>'
     beat = part["last_beat"]
-    age = f" · {numbers.age((now - datetime.fromisoformat(beat)).total_seconds())} ago" if beat else ""
+    age = f" · {numbers.age((now - datetime.fromisoformat(beat)).total_seconds())}" if beat else ""
     error = f'<div class="sw-error {state}">{escape(part["error"])}</div>' if part["error"] else ""
     return (
         f'<div class="sw-part" data-component="{escape(part["name"])}" title="{escape(part["detail"])}">'

@@ -11,7 +11,7 @@ from chdb._exceptions import ChdbError
 _TABLE_FUNCTIONS = {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "generateSeries", "generate_series", "view", "null"}
 # Functions of a row that reach out.
 _FUNCTIONS = {"file", "catboostevaluate", "getosksetting", "flushloguntil", "sleep", "sleepeachrow"}
-_FUNCTION = re.compile(r"^( *)Function (\S+)")
+_FUNCTION = re.compile(r"^ *Function (\S+)")
 
 
 def refusal(handle: Any, sql: str, parameters: dict[str, str], *, has_data: bool, read_only: bool) -> bool:
@@ -42,14 +42,13 @@ def _refuse_reaching_out(handle: Any, sql: str, parameters: dict[str, str]) -> N
         raise
     if "INFILE" in tree or re.search(r"\bINFILE\b", sql, re.IGNORECASE):
         raise ChdbError("Code: 497. DB::Exception: INFILE is not allowed over HTTP. (ACCESS_DENIED)")
-    table_depth = -1
+    parents: list[str] = []  # the labels from the root to this line
     for line in tree.splitlines():
         depth = len(line) - len(line.lstrip())
-        if line.lstrip().startswith("TableExpression"):
-            table_depth = depth
-            continue
+        del parents[depth:]
+        parents.append(line.strip())
         if match := _FUNCTION.match(line):
-            function = match[2]
-            is_table = table_depth >= 0 and depth == table_depth + 1
+            function = match[1]
+            is_table = depth > 0 and parents[depth - 1].startswith("TableExpression")
             if (is_table and function not in _TABLE_FUNCTIONS) or function.lower() in _FUNCTIONS:
                 raise ChdbError(f"Code: 497. DB::Exception: Function {function} is not allowed here. (ACCESS_DENIED)")
