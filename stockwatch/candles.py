@@ -98,7 +98,7 @@ def _rises(
     at, price, volume = at[order], price[order], volume[order]
     if not len(at):
         return at, price, volume
-    _opens, _closes, session = _bounds(at, _segment_of(at, segments), segments)
+    session = session_of(at, segments)
     begins = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])
     rises = np.empty_like(volume)
     for number, (first, after) in enumerate(zip(begins, np.r_[begins[1:], len(at)], strict=True)):
@@ -145,7 +145,8 @@ def _told_by_bars(at: Int64s, bars: pd.DataFrame) -> Int64s:
     ends = starts + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
     told = np.r_[0, np.cumsum(bars["volume"].to_numpy(np.int64))]
     begins = np.searchsorted(starts, np.r_[at[0], at[:-1]], "right")  # before the first tick, `baseline` speaks
-    return np.maximum(told[np.searchsorted(ends, at, "right")] - told[begins], 0)
+    between: Int64s = np.maximum(told[np.searchsorted(ends, at, "right")] - told[begins], 0)
+    return between
 
 
 def _segment_of(at: Int64s, segments: Segments) -> Int64s:
@@ -162,6 +163,11 @@ def _segment_of(at: Int64s, segments: Segments) -> Int64s:
     early = past & (at >= segments.session[after]) & (segments.session[after] > segments.session[held])
     found: Int64s = np.where(early, after, held)
     return found
+
+
+def session_of(at: Int64s, segments: Segments) -> Int64s:
+    """The session (local midnight of its date, ms) that each moment belongs to."""
+    return _bounds(at, _segment_of(at, segments), segments)[2]
 
 
 def _bounds(at: Int64s, place: Int64s, segments: Segments) -> tuple[Int64s, Int64s, Int64s]:

@@ -57,14 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StockwatchError as error:
         if debug:
             traceback.print_exc()
-        print(f"stockwatch: {error}", file=sys.stderr)
+        sys.stderr.write(f"stockwatch: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 0
     except Exception as error:  # a surprise: one line for people, the traceback for --debug
         if debug:
             raise
-        print(f"stockwatch: a surprise: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        sys.stderr.write(f"stockwatch: a surprise: {type(error).__name__}: {error} (--debug shows where)\n")
         return 1
 
 
@@ -106,8 +106,13 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     return load(path, {"market": {"source": source}} if source else None)
 
 
-if __name__ == "__main__":
+def leave() -> NoReturn:
+    """Run the command line and leave the process at once."""
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a thread that hangs in a foreign library must not hold the process (DESIGN.md)
+
+
+if __name__ == "__main__":
+    leave()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-Metric = int | float | str | None
+Metric = int | float | str | Mapping[str, Any] | list[str] | None
 
 
 class State(StrEnum):

@@ -71,7 +71,11 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
             if wanted and wanted != got:
                 print(f"  {name} {wanted} is taken: using {got}", flush=True)
         row = assembly.parts(settings, names, registry, health.url, port)
-        lock.say(health_url=health.url, dashboard_url=page if "dashboard" in names else None)
+        lock.say(
+            health_url=health.url,
+            dashboard_url=page if "dashboard" in names else None,
+            clickhouse_url=registry.fact("clickhouse_url"),
+        )
         announcer = _Announcer(registry, names, page if browser else None)
         Supervisor(row, registry, announcer.ready).run()
         print("stopped", flush=True)

@@ -93,7 +93,7 @@ class Reader:
             lambda: self.candles(source, symbol, market, newest),
         )
         last = self._store.latest_ticks(source, [symbol])
-        quote = last.iloc[0].to_dict() if len(last) else {}
+        quote = {str(name): value for name, value in last.iloc[0].items()} if len(last) else {}
         near = sessions.segments(market, newest - 1, newest - 1)
         if not len(near.open):
             near = sessions.segments(market, newest - 5 * sessions.DAY_MS, newest)

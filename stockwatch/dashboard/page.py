@@ -46,11 +46,8 @@ def prices(reader: Reader) -> None:
         source = reader.source()
         tickers = reader.tickers(source)
         chosen, rest = st.columns([3, 8], vertical_alignment="center")
-        names = {}
         with chosen:
-            symbol = st.selectbox(
-                "Ticker", tickers, label_visibility="collapsed", key="ticker", format_func=lambda s: names.get(s, s)
-            )
+            symbol = st.selectbox("Ticker", tickers, label_visibility="collapsed", key="ticker", bind="query-params")
         view = reader.view(symbol) if symbol else None
     except StockwatchError as error:
         empty("The store does not answer", f"{error}. Asking again by itself.")
@@ -87,23 +84,25 @@ def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     minutes = reader.settings.dashboard.candle_minutes
     mark = "SIMULATED" if view.source == "simulator" else ""
     said, traded = [], []
-    for row in frame.itertuples():
-        clock = numbers.clock(row.start, zone)
-        forming = " forming" if row.Index == len(frame) - 1 and view.now < row.end else ""
-        parts = [f"{name} <b>{numbers.number(value, currency)}</b>" for name, value in zip("OHLC", row[4:8], strict=True)]
+    columns = ("start", "end", "volume", "open", "high", "low", "close")
+    newest = int(frame["start"].iloc[-1])
+    for start, end, volume, *ohlc in zip(*(frame[name].tolist() for name in columns), strict=True):
+        clock = numbers.clock(start, zone)
+        forming = " forming" if start == newest and view.now < end else ""
+        parts = [f"{name} <b>{numbers.number(value, currency)}</b>" for name, value in zip("OHLC", ohlc, strict=True)]
         said.append(f"<b>{clock}</b>{forming} {' '.join(parts)}")
-        traded.append(f"<b>{clock}</b>{forming} <b>{numbers.volume(row.volume)}</b>")
+        traded.append(f"<b>{clock}</b>{forming} <b>{numbers.volume(volume)}</b>")
     rose = int((frame["close"] >= frame["open"]).sum())
     summary = f"{len(frame)} candles of {minutes} minutes of {view.symbol}: {rose} rose, {len(frame) - rose} fell"
     tags = tags_of(view, health)
-    name = "60-minute" if minutes == 60 else f"{minutes}-minute"
     return {
         "candles": {
-            "title": f"{name} candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND, "summary": summary,
+            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND, "summary": summary,
             "figure": charts.candles(frame, zone, currency, mark).to_json(),
         },
         "volume": {
-            "title": "Volume", "tags": tags, "said": traded[-1], "hover": traded, "summary": f"Volume of the same {len(frame)} candles",
+            "title": "Volume", "tags": tags, "said": traded[-1], "hover": traded,
+            "summary": f"Volume of the same {len(frame)} candles",
             "figure": charts.volumes(frame, zone, mark).to_json(),
         },
     }  # fmt: skip
@@ -161,7 +160,8 @@ def power_bi(url: str) -> None:
     st.html(
         '<div class="sw-powerbi"><div><b>No report connected yet</b>Publish a report in Power BI, then give its embed link to '
         "stockwatch. It will show here.<ol><li>In Power BI: File, Embed report, Website or portal</li><li>Copy the link into "
-        "<code>powerbi_url</code> under <code>[dashboard]</code> in settings.toml</li><li>Start stockwatch again</li></ol></div></div>"
+        "<code>powerbi_url</code> under <code>[dashboard]</code> in settings.toml</li>"
+        "<li>Start stockwatch again</li></ol></div></div>"
     )
 
 

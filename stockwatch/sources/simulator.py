@@ -14,7 +14,7 @@ import numpy as np
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
-from stockwatch.sources.price_path import MINUTE_MS, SECOND_MS, Day, PricePath
+from stockwatch.sources.price_path import MINUTE_MS, SECOND_MS, Day, Int64s, PricePath
 from stockwatch.tick import Bar, Tick, now_ms
 
 NAME = "simulator"
@@ -115,7 +115,7 @@ class Simulator:
                 yield Bar(path.symbol, at, 1, first, high, low, last, traded, NAME)
 
 
-def _by_day(path: PricePath, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[tuple[np.ndarray, Day]]:  # type: ignore[type-arg]
+def _by_day(path: PricePath, at: Int64s) -> Iterator[tuple[Int64s, Day]]:
     """The moments, cut at the local midnights."""
     while len(at):
         day = path.day_of(int(at[0]))
@@ -124,7 +124,7 @@ def _by_day(path: PricePath, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
         at = at[inside:]
 
 
-def _make_ticks(path: PricePath, at: np.ndarray, day: Day) -> list[Tick]:  # type: ignore[type-arg]
+def _make_ticks(path: PricePath, at: Int64s, day: Day) -> list[Tick]:
     price = path.price(at)
     size = path.tick_size(price)
     second = (at - day.start) // SECOND_MS

@@ -52,9 +52,7 @@ def test_an_invalid_tick_is_refused_with_its_reason(change: dict[str, Any], reas
         decode_tick(json.dumps({**TICK, **change}).encode(), NOW)
 
 
-@pytest.mark.parametrize(
-    "value", [None, b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"symbol":"A"}', b"NaN", b"9" * 5000]
-)
+@pytest.mark.parametrize("value", [None, b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"symbol":"A"}', b"NaN", b"9" * 5000])
 def test_rubbish_is_no_tick(value: bytes | None) -> None:
     with pytest.raises(InvalidMessageError, match="not a tick"):
         decode_tick(value, NOW)
@@ -71,9 +69,7 @@ def test_the_edges_are_valid_and_no_tick_is_refused_for_its_hour() -> None:
         assert decode_tick(json.dumps({**TICK, "at": at, "symbol": "X" * 32}).encode(), NOW).at == at
 
 
-@pytest.mark.parametrize(
-    "change", [{"minutes": 2}, {"low": 2.2}, {"high": 2.2}, {"low": 0.0}, {"volume": -1}, {"open": 99.0}]
-)
+@pytest.mark.parametrize("change", [{"minutes": 2}, {"low": 2.2}, {"high": 2.2}, {"low": 0.0}, {"volume": -1}, {"open": 99.0}])
 def test_an_invalid_bar_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessageError):
         decode_bar(json.dumps({**BAR, **change}).encode(), NOW)

@@ -1,23 +1,19 @@
-"""Settings → the ordered components. The only place that asks "embedded or external?"."""
+"""Settings → the ordered components of one start."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from stockwatch.component import Component, KafkaAddress, StoreAddress
-from stockwatch.component.serving import listen
+from stockwatch.assembly.places import Engines, choose_port, engines
+from stockwatch.assembly.stored import open_store
+from stockwatch.component import Component
 from stockwatch.consumer import Consumer
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.process import DashboardProcess
-from stockwatch.engines.compose import compose_up
-from stockwatch.engines.external import ExternalClickHouse, ExternalKafka, KafkaProbe, StoreProbe
+from stockwatch.engines.external import KafkaProbe, StoreProbe
 from stockwatch.errors import RetryableError, UnavailableError, UsageError
-from stockwatch.health import HealthRegistry, Reporter
+from stockwatch.health import HealthRegistry
 from stockwatch.outbox import Outbox
 from stockwatch.producer import Producer
 from stockwatch.sessions import Instrument
@@ -26,20 +22,11 @@ from stockwatch.sources import Source, open_source
 from stockwatch.store import Store
 from stockwatch.supervisor.row import Part
 
+__all__ = ["NAMES", "choose_port", "open_store", "owns_an_engine", "parts", "selected"]
+
 NAMES = ("kafka", "clickhouse", "producer", "consumer", "dashboard")
 NEEDS = {"producer": ("kafka",), "consumer": ("kafka", "clickhouse"), "dashboard": ("clickhouse",)}
 PREPARE_SECONDS = 8.0  # an external engine that this start does not watch must answer once within this
-
-
-@dataclass(frozen=True)
-class Engines:
-    """Where the engines are, and how their components are made; None: this start does not own them."""
-
-    kafka: KafkaAddress
-    owner: StoreAddress  # writes
-    reader: StoreAddress  # reads
-    make_kafka: Callable[[Reporter], Component]
-    make_clickhouse: Callable[[Reporter], Component]
 
 
 def selected(settings: Settings, only: str | None) -> tuple[str, ...]:
@@ -68,80 +55,6 @@ def owns_an_engine(settings: Settings, names: tuple[str, ...]) -> bool:
         "clickhouse": settings.clickhouse.url == EMBEDDED,
     }
     return any(embedded.get(name, False) for name in names)
-
-
-def choose_port(settings: Settings, section: str, key: str, host: str = "127.0.0.1") -> int:
-    """The port of a setting: as chosen, or a free one for 0 and for a default that is taken. Raises UnavailableError."""
-    wanted: int = getattr(getattr(settings, section), key)
-    try:
-        listener = listen(host, wanted)
-    except UnavailableError as error:
-        if not settings.is_default(section, key):
-            raise UnavailableError(f"{section}.{key}: {error}; choose another, or 0 for a free one") from error
-        listener = listen(host, 0)
-    with listener:
-        return int(listener.getsockname()[1])
-
-
-def engines(settings: Settings, instruments: list[Instrument]) -> Engines:
-    """Embedded or by address, as the settings say; on Windows, where no embedded ones exist, by docker compose."""
-    bootstrap, url = settings.kafka.bootstrap_servers, settings.clickhouse.url
-    if sys.platform == "win32" and EMBEDDED in (bootstrap, url):
-        composed = compose_up(Path(__file__).resolve().parent.parent)
-        bootstrap = composed[0] if bootstrap == EMBEDDED else bootstrap
-        url = composed[1] if url == EMBEDDED else url
-    kafka, make_kafka = _kafka(settings, bootstrap)
-    owner, reader, make_clickhouse = _clickhouse(settings, url, instruments)
-    return Engines(kafka, owner, reader, make_kafka, make_clickhouse)
-
-
-def _kafka(settings: Settings, bootstrap: str) -> tuple[KafkaAddress, Callable[[Reporter], Component]]:
-    topic, partitions = settings.kafka.topic, settings.kafka.partitions
-    if bootstrap == EMBEDDED:
-        from stockwatch.engines.embedded_kafka import EmbeddedKafka, embedded_address  # has no wheel for every system
-
-        with listen("127.0.0.1", 0) as listener:
-            port = int(listener.getsockname()[1])
-        log = settings.data_dir / "kafka.log"
-        return embedded_address(port), lambda report: EmbeddedKafka(port, topic, partitions, log, report)
-    keys = ("security_protocol", "sasl_mechanism", "ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
-    security = {key: value for key in keys if (value := getattr(settings.kafka, key)) != ""}
-    for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
-        if key in security:
-            security[key] = str(settings.resolve(security[key]))
-    if settings.kafka.sasl_mechanism:
-        security["sasl_plain_username"] = settings.kafka.sasl_username
-        security["sasl_plain_password"] = settings.kafka.sasl_password
-    address = KafkaAddress(tuple(bootstrap.split(",")), security=security)
-    return address, lambda report: ExternalKafka(address, topic, partitions, report)
-
-
-def _clickhouse(
-    settings: Settings, url: str, instruments: list[Instrument]
-) -> tuple[StoreAddress, StoreAddress, Callable[[Reporter], Component]]:
-    chosen = settings.clickhouse
-    if url != EMBEDDED:
-        parts = urlsplit(url)
-        bare = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        user, password = unquote(parts.username or "default"), unquote(parts.password or "")
-        address = StoreAddress(
-            bare, chosen.database, user, password, cluster=chosen.cluster, retention_days=chosen.retention_days
-        )
-        return address, address, lambda report: ExternalClickHouse(address, instruments, report)
-    from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse  # has no wheel for Windows
-
-    port, data_dir = choose_port(settings, "clickhouse", "http_port"), settings.data_dir
-    owner, reader = (
-        StoreAddress(
-            f"http://127.0.0.1:{port}",
-            chosen.database,
-            user,
-            password_file=data_dir / file,
-            retention_days=chosen.retention_days,
-        )
-        for user, file in (("stockwatch", "clickhouse.password"), ("reader", "clickhouse.reader.password"))
-    )
-    return owner, reader, lambda report: EmbeddedClickHouse(data_dir, port, report, StoreProbe(owner, instruments))
 
 
 def parts(settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int) -> list[Part]:

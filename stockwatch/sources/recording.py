@@ -1,0 +1,156 @@
+"""A recording as columns: CSV (also .gz), Parquet or JSON lines → times, prices, cumulative volumes, by time.
+
+Columns, in any case: at (or time, timestamp, datetime), price; optional: symbol, day_volume or volume (of the trade), calendar.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stockwatch import sessions
+from stockwatch.candles import session_of
+from stockwatch.errors import UsageError
+from stockwatch.sessions import Instrument
+from stockwatch.tick import MAX_SYMBOL_LENGTH, MAX_VOLUME
+
+TIME_NAMES = ("at", "time", "timestamp", "datetime")
+NAMES = (*TIME_NAMES, "price", "symbol", "day_volume", "volume", "calendar")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Valid rows by time, ties in the file's order. at: int64 ms UTC; day_volume: cumulative in its session's day."""
+
+    source: str
+    at: npt.NDArray[np.int64]
+    price: npt.NDArray[np.float64]
+    day_volume: npt.NDArray[np.int64]
+    symbol: list[str]
+    instruments: list[Instrument]
+    broken: list[int]  # numbers of the lines that were skipped, from 1, with the header
+
+
+def load(path: Path, timezone: str) -> Recording:
+    """Read a recording; `timezone`: the zone of times without one. Raises UsageError, naming the file and what is allowed."""
+    where = f"market.replay_file: {path}"
+    try:
+        raw, lines = _columns(path)
+    except (OSError, UnicodeDecodeError, EOFError, csv.Error, msgspec.DecodeError, ValueError) as error:
+        raise UsageError(f"{where}: cannot be read: {str(error)[:200]}") from None
+    table = {name.strip().lower(): values for name, values in raw.items() if name.strip().lower() in NAMES}
+    time_name = next((name for name in TIME_NAMES if name in table), None)
+    if time_name is None or "price" not in table:
+        raise UsageError(
+            f"{where}: needs the columns at (or time, timestamp, datetime) and price; it has {', '.join(raw) or 'none'}"
+        )
+    stem = path.name.split(".")[0]
+    frame = pd.DataFrame({"at": _moments(table[time_name], timezone), "price": pd.to_numeric(table["price"], errors="coerce")})
+    name = "day_volume" if "day_volume" in table else "volume"
+    volume = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series(0.0, index=frame.index)
+    frame["volume"] = volume.to_numpy(np.float64)
+    frame["symbol"] = table["symbol"].astype(str).str.strip() if "symbol" in table else stem[:MAX_SYMBOL_LENGTH].upper()
+    frame["calendar"] = table["calendar"].astype(str).str.strip() if "calendar" in table else sessions.ROUND_THE_CLOCK
+    good = (
+        frame["at"].notna() & frame["price"].between(0, np.inf, inclusive="neither") & frame["volume"].between(0, MAX_VOLUME)
+        & frame["symbol"].str.len().between(1, MAX_SYMBOL_LENGTH)
+    )  # fmt: skip
+    broken = [lines[row] for row in np.flatnonzero(~good.to_numpy())]
+    frame = frame[good].sort_values("at", kind="stable")
+    if frame.empty:
+        raise UsageError(f"{where}: has no valid row")
+    source = f"replay:{stem}"
+    instruments = _instruments(frame, source, timezone, where)
+    at = frame["at"].to_numpy(np.int64)
+    volumes = frame["volume"].to_numpy(np.int64)
+    if name == "volume":
+        volumes = _accumulated(frame, at, volumes, instruments)
+    return Recording(source, at, frame["price"].to_numpy(np.float64), volumes, frame["symbol"].tolist(), instruments, broken)
+
+
+def _columns(path: Path) -> tuple[dict[str, pd.Series[Any]], list[int]]:
+    """The file's columns as they stand, and each row's line number."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".parquet"]:
+        frame = pd.read_parquet(path)
+        return {str(name): frame[name] for name in frame.columns}, list(range(1, len(frame) + 1))
+    data = path.read_bytes()
+    if suffixes[-1:] == [".gz"]:
+        data = gzip.decompress(data)
+        suffixes.pop()
+    text = data.decode("utf-8-sig")
+    if suffixes[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
+        rows = [(number, _json_row(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        names = list(dict.fromkeys(name for _number, row in rows for name in row))
+        return {name: pd.Series([row.get(name) for _number, row in rows]) for name in names}, [number for number, _row in rows]
+    if suffixes[-1:] != [".csv"]:
+        raise ValueError("must be .csv, .csv.gz, .parquet or .jsonl")
+    reader = csv.reader(io.StringIO(text))
+    header = next(reader, [])
+    values: list[list[str | None]] = [[] for _name in header]
+    lines = []
+    for row in reader:
+        if not row:
+            continue
+        whole = len(row) == len(header)
+        for place, column in enumerate(values):
+            column.append(row[place] if whole else None)
+        lines.append(reader.line_num)
+    return {name: pd.Series(column, dtype="object") for name, column in zip(header, values, strict=True)}, lines
+
+
+def _json_row(line: str) -> dict[str, Any]:
+    try:
+        row = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return {}  # counted as broken: it has no time
+    return row if isinstance(row, dict) else {}
+
+
+def _moments(values: pd.Series[Any], timezone: str) -> pd.Series[Any]:
+    """ms since the epoch; NaN for what is no time. Numbers are ms; text is ISO, in `timezone` where it names no zone."""
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        numeric = pd.to_numeric(values, errors="coerce")
+        if numeric.notna().sum() * 2 > len(values):
+            return numeric
+    try:
+        parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
+    except ValueError:  # some with a zone, some without
+        parsed = pd.to_datetime(values, format="ISO8601", errors="coerce", utc=True)
+    if parsed.dt.tz is None:
+        # The hour that a clock goes through twice is taken as the first; the one that it skips is moved on.
+        parsed = parsed.dt.tz_localize(ZoneInfo(timezone), ambiguous=np.ones(len(parsed), bool), nonexistent="shift_forward")
+    in_ms = parsed.dt.tz_convert("UTC").dt.as_unit("ms")
+    return in_ms.astype("int64").where(in_ms.notna())
+
+
+def _instruments(frame: pd.DataFrame, source: str, timezone: str, where: str) -> list[Instrument]:
+    found = []
+    for symbol, calendar in frame.drop_duplicates("symbol")[["symbol", "calendar"]].itertuples(index=False):
+        if not sessions.is_calendar(calendar):
+            raise UsageError(f"{where}: {calendar!r} is no calendar; use 24/7 or a name of exchange_calendars such as XNYS")
+        found.append(Instrument(source, symbol, calendar, sessions.calendar_timezone(calendar) or timezone))
+    return found
+
+
+def _accumulated(
+    frame: pd.DataFrame, at: npt.NDArray[np.int64], volumes: npt.NDArray[np.int64], instruments: list[Instrument]
+) -> npt.NDArray[np.int64]:
+    """Each trade's volume added up from 0 in each day of its symbol."""
+    total = volumes.copy()
+    for instrument in instruments:
+        mine = np.flatnonzero((frame["symbol"] == instrument.symbol).to_numpy())
+        market = sessions.market_for(instrument.source, instrument.symbol, instrument)
+        days = session_of(at[mine], sessions.segments(market, int(at[mine[0]]), int(at[mine[-1]])))
+        total[mine] = pd.Series(volumes[mine]).groupby(days).cumsum().to_numpy()
+    return total
