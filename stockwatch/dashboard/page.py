@@ -97,7 +97,8 @@ def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     tags = tags_of(view, health)
     return {
         "candles": {
-            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND, "summary": summary,
+            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND,
+            "summary": summary,
             "figure": charts.candles(frame, zone, currency, mark).to_json(),
         },
         "volume": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from chdb._exceptions import ChdbError
+from stockwatch.engines.clickhouse_request import BadRequestError
 
 # Table functions that read neither files nor the network; every other one is refused.
 _TABLE_FUNCTIONS = {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "generateSeries", "generate_series", "view", "null"}
@@ -15,19 +15,19 @@ _FUNCTION = re.compile(r"^ *Function (\S+)")
 
 
 def refusal(handle: Any, sql: str, parameters: dict[str, str], *, has_data: bool, read_only: bool) -> bool:
-    """Raise ChdbError with ClickHouse's code for what may not run; else whether the statement only reads."""
+    """Raise BadRequestError with ClickHouse's code for what may not run; else whether the statement only reads."""
     kind = handle._conn.classify_query(sql, "default")
     name = str(kind["query_class"]).rpartition(".")[2]
     if kind["statement_count"] > 1:
-        raise ChdbError("Code: 62. DB::Exception: Multi-statements are not allowed. (SYNTAX_ERROR)")
+        raise BadRequestError(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
     reads = name == "READ_ONLY"
     if name == "UNKNOWN":
         handle.query(f"EXPLAIN AST {sql}")  # raises the syntax error as the engine says it
-        raise ChdbError("Code: 62. DB::Exception: Syntax error: this statement is not known. (SYNTAX_ERROR)")
+        raise BadRequestError(62, "SYNTAX_ERROR", "Syntax error: this statement is not known")
     if name == "CONTROL" and not re.match(r"\s*(SET|USE|KILL)\b", sql, re.IGNORECASE):
-        raise ChdbError("Code: 48. DB::Exception: This statement is not supported here. (NOT_IMPLEMENTED)")
+        raise BadRequestError(48, "NOT_IMPLEMENTED", "This statement is not supported here")
     if read_only and not reads:
-        raise ChdbError("Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)")
+        raise BadRequestError(164, "READONLY", "Cannot execute query in readonly mode")
     if not has_data:
         _refuse_reaching_out(handle, sql, parameters)
     return reads
@@ -36,12 +36,12 @@ def refusal(handle: Any, sql: str, parameters: dict[str, str], *, has_data: bool
 def _refuse_reaching_out(handle: Any, sql: str, parameters: dict[str, str]) -> None:
     try:
         tree = handle.query(f"EXPLAIN AST {sql}", "TSVRaw", params=parameters).bytes().decode("utf-8", "replace")
-    except ChdbError as error:
+    except RuntimeError as error:
         if "SYNTAX_ERROR" in str(error):
             return  # what EXPLAIN AST cannot explain (DDL, KILL) holds no table function
         raise
     if "INFILE" in tree or re.search(r"\bINFILE\b", sql, re.IGNORECASE):
-        raise ChdbError("Code: 497. DB::Exception: INFILE is not allowed over HTTP. (ACCESS_DENIED)")
+        raise BadRequestError(497, "ACCESS_DENIED", "INFILE is not allowed over HTTP")
     parents: list[str] = []  # the labels from the root to this line
     for line in tree.splitlines():
         depth = len(line) - len(line.lstrip())
@@ -51,4 +51,4 @@ def _refuse_reaching_out(handle: Any, sql: str, parameters: dict[str, str]) -> N
             function = match[1]
             is_table = depth > 0 and parents[depth - 1].startswith("TableExpression")
             if (is_table and function not in _TABLE_FUNCTIONS) or function.lower() in _FUNCTIONS:
-                raise ChdbError(f"Code: 497. DB::Exception: Function {function} is not allowed here. (ACCESS_DENIED)")
+                raise BadRequestError(497, "ACCESS_DENIED", f"Function {function} is not allowed here")
