@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = {
     "market": {"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"]},
     "dashboard": {"port": 0},
-    "supervisor": {"health_port": 0, "data_dir": "data"},
+    "supervisor": {"data_dir": "data"},
 }
 
 
@@ -38,6 +39,13 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
         time.sleep(0.05)  # looked at again until the deadline
 
 
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Program:
     """`python -m stockwatch.cli`, as run.py would start it, with settings of its own in `folder`."""
 
@@ -46,11 +54,15 @@ class Program:
         self.data_dir = folder / "data"
         self.settings = folder / "settings.toml"
         self.process: subprocess.Popen[str] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.health_port = free_port()
+        self._clients: list[Client] = []
         self.write()
 
     def write(self, **sections: dict[str, Any]) -> None:
         """Write settings.toml: the defaults for tests, with these on top."""
         merged = {name: {**DEFAULTS.get(name, {}), **sections.get(name, {})} for name in {*DEFAULTS, *sections}}
+        merged["supervisor"] = {"health_port": self.health_port, **merged["supervisor"]}
         lines = []
         for section, keys in merged.items():
             lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
@@ -77,15 +89,16 @@ class Program:
 
     def start(self, *arguments: str, ready: float = 40) -> None:
         """Start everything and wait until it is healthy."""
-        self.process = subprocess.Popen(
-            self.command("--no-browser", *arguments),
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=(self.folder / "console.txt").open("a"),
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with (self.folder / "console.txt").open("a") as console:
+            self.process = subprocess.Popen(
+                self.command("--no-browser", *arguments),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         self.wait_until_healthy(ready)
 
     def wait_until_healthy(self, seconds: float = 40) -> dict[str, Any]:
@@ -107,7 +120,7 @@ class Program:
     def health(self) -> dict[str, Any]:
         """GET /health; empty while nobody answers."""
         try:
-            url = json.loads((self.data_dir / "lock").read_text())["health_url"]
+            url = f"http://127.0.0.1:{self.health_port}/health"
             with urllib.request.urlopen(url, timeout=3) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
@@ -123,7 +136,7 @@ class Program:
         """A client of the running store, as the owner."""
         url = self.health()["clickhouse_url"]
         host, port = url.removeprefix("http://").split(":")
-        return clickhouse_connect.get_client(
+        client = clickhouse_connect.get_client(
             host=host,
             port=int(port),
             username="stockwatch",
@@ -131,6 +144,8 @@ class Program:
             database="stockwatch",
             autogenerate_session_id=False,
         )
+        self._clients.append(client)
+        return client
 
     def children(self) -> list[psutil.Process]:
         """Its child processes."""
@@ -149,6 +164,8 @@ class Program:
 
     def kill(self) -> None:
         """End what is left, with its children."""
+        for client in self._clients:
+            client.close()
         if self.process is not None and self.process.poll() is None:
             family = [*self.children(), psutil.Process(self.process.pid)]
             for process in family:
