@@ -1,0 +1,1 @@
+"""The life of the embedded store: opened again, killed, locked by another process."""
