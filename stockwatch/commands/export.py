@@ -6,12 +6,16 @@ import argparse
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from stockwatch import assembly, export, sessions
+from stockwatch import sessions
 from stockwatch.errors import UnavailableError, UsageError
 from stockwatch.settings import Settings
-from stockwatch.store import Store
+
+if TYPE_CHECKING:
+    from stockwatch.export import Row
+    from stockwatch.store import Store
 
 FORMATS = ("csv", "xlsx", "parquet")
 
@@ -42,6 +46,8 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
         raise UnavailableError(f"--out: {asked.out.absolute().parent} is no folder")
     if asked.out.is_dir():
         raise UnavailableError(f"--out: {asked.out} is a folder")
+    from stockwatch import assembly  # its libraries take a second to load; the other commands' arguments pass here too
+
     with assembly.open_store(settings) as (store, running_source):
         source = asked.source or running_source
         return _write(settings, asked, store, source, symbol, bounds)
@@ -58,12 +64,14 @@ def _write(
             else f"there is nothing of it; stored are {', '.join(store.sources()) or 'none'}"
         )
         raise UnavailableError(f"--symbol {symbol}: nothing is stored of it from {source}; {said}")
+    from stockwatch import export
+
     market = sessions.market_for(source, symbol, store.instrument(source, symbol))
     if market.timezone != sessions.market_of(symbol).timezone:  # a recording's own zone
         bounds = [_moment(text, option, market.timezone) for text, option in ((asked.start, "--from"), (asked.end, "--to"))]
     if asked.what == "candles":
         minutes = settings.dashboard.candle_minutes
-        rows: Iterator[export.Row] = export.candle_rows(store, source, symbol, market, minutes, *bounds)
+        rows: Iterator[Row] = export.candle_rows(store, source, symbol, market, minutes, *bounds)
         count = export.write_csv(asked.out, export.CANDLE_COLUMNS, rows)
     else:
         count = export.write_csv(asked.out, export.TICK_COLUMNS, export.tick_rows(store, source, symbol, market, *bounds))

@@ -56,7 +56,6 @@ def make_data_dir(data_dir: Path) -> None:
 
 
 def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:
-    print(f"stockwatch {__version__}: starting {', '.join(names)}", flush=True)
     registry = HealthRegistry(names)
     health = HealthServer(registry, assembly.choose_port(settings, "supervisor", "health_port"))
     try:
@@ -64,13 +63,14 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
         page = f"http://{'127.0.0.1' if settings.dashboard.host == '0.0.0.0' else settings.dashboard.host}:{port}"  # noqa: S104
         if "dashboard" in names:
             registry.set_fact(dashboard_url=page)
+        row = assembly.parts(settings, names, registry, health.url, port)
+        print(f"stockwatch {__version__}: starting {', '.join(names)}", flush=True)
         for name, wanted, got in (
             ("dashboard.port", settings.dashboard.port, port),
             ("supervisor.health_port", settings.supervisor.health_port, int(health.url.split(":")[2].split("/")[0])),
         ):
             if wanted and wanted != got:
                 print(f"  {name} {wanted} is taken: using {got}", flush=True)
-        row = assembly.parts(settings, names, registry, health.url, port)
         lock.say(
             health_url=health.url,
             dashboard_url=page if "dashboard" in names else None,

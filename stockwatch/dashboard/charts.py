@@ -92,10 +92,8 @@ def live(
     if near and previous_close is not None:
         base = [previous_close] * len(x)
         for values, tint in ((np.maximum(y, previous_close), UP_TINT), (np.minimum(y, previous_close), DOWN_TINT)):
-            figure.add_scatter(x=x, y=base, mode="lines", line={"width": 0}, hoverinfo="skip", name="previous close")
-            figure.add_scatter(
-                x=x, y=values.tolist(), mode="lines", line={"width": 0}, fill="tonexty", fillcolor=tint, hoverinfo="skip"
-            )
+            figure.add_scatter(x=x, y=base, mode="none", hoverinfo="skip", name="previous close")
+            figure.add_scatter(x=x, y=values.tolist(), mode="none", fill="tonexty", fillcolor=tint, hoverinfo="skip")
         low, high = min(low, previous_close), max(high, previous_close)
     ink = INK if fresh else SECONDARY
     figure.add_scatter(x=x, y=y.tolist(), mode="lines", line={"color": ink, "width": 2}, name="price", hoverinfo="none")

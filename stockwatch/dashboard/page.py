@@ -63,8 +63,11 @@ def prices(reader: Reader) -> None:
         top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
         top += "They come from the built-in generator, not from the market. Every stored row says “simulator”.</div>"
     st.html(top)
-    the_stage()(data={"layout": "pair", "cards": pair_of(view, health, reader)}, key="pair")
-    the_stage()(data={"layout": "wide", "cards": {"live": live_of(view, health, reader)}}, key="live")
+    cards = {**pair_of(view, health, reader), "live": live_of(view, health, reader)}
+    for card in cards.values():
+        card["of"] = f"{view.source} {view.symbol}"  # what the reader's zoom belongs to
+    the_stage()(data={"layout": "pair", "cards": {name: cards[name] for name in ("candles", "volume")}}, key="pair")
+    the_stage()(data={"layout": "wide", "cards": {"live": cards["live"]}}, key="live")
 
 
 def empty(title: str, said: str) -> None:

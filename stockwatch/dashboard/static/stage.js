@@ -7,7 +7,7 @@ const DARK = {
   "rgba(8,117,125,0.16)": "rgba(60,196,203,0.24)", "rgba(196,71,11,0.16)": "rgba(255,143,74,0.24)",
   "rgba(106,43,192,0.14)": "rgba(181,140,255,0.22)",
 };
-const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset", showTips: false };
+const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: false, showTips: false };
 
 let loading;
 function plotly() {
@@ -48,6 +48,7 @@ function card(root, name) {
 
 async function draw(root, name, part, dark) {
   const box = card(root, name);
+  box.part = part;
   box.querySelector("h2").textContent = part.title;
   box.querySelector(".sw-tags").innerHTML = part.tags.map(([word, kind]) => `<b class="sw-tag sw-${kind}">${word}</b>`).join("");
   if (!box.dataset.hovered) box.querySelector(".sw-said").innerHTML = part.said;
@@ -60,9 +61,22 @@ async function draw(root, name, part, dark) {
   const figure = figureOf(part.figure, dark);
   const Plotly = await plotly();
   const first = !plot.data;
+  if (plot.of !== part.of) { plot.of = part.of; plot.held = {}; }  // another ticker: its own view
+  for (const [axis, range] of Object.entries(plot.held)) figure.layout[axis].range = range;
   await Plotly.react(plot, figure.data, figure.layout, CONFIG);
   plot.said = part.hover ?? [];
   if (!first) return;
+  // What the reader set stays, whatever the next figures say: plotly's uirevision gives way to a range that moves.
+  plot.on("plotly_relayout", (changed) => {
+    for (const axis of ["xaxis", "yaxis"]) {
+      if (Object.keys(changed).some((key) => key.startsWith(`${axis}.range`))) plot.held[axis] = [...plot.layout[axis].range];
+    }
+  });
+  plot.on("plotly_doubleclick", () => {
+    plot.held = {};
+    plot.drawn = undefined;
+    draw(root, name, box.part, dark);
+  });
   plot.on("plotly_hover", (event) => {
     const words = plot.said[event.points[0].pointNumber];
     if (words && part.hover) { box.dataset.hovered = "1"; box.querySelector(".sw-said").innerHTML = words; }

@@ -1,0 +1,76 @@
+"""The real page in the system's Chromium; without one these tests are skipped, said in one line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from program import Program
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a browser on a machine without one."""
+    for item in items:
+        if "browser" in Path(item.path).parts and CHROMIUM is None:
+            item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: the browser tests are skipped"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for a module."""
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program with simulated prices and a quick line, for all tests of a module."""
+    program = Program(tmp_path_factory.mktemp("page"))
+    program.write(
+        market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"]}, dashboard={"port": 0, "live_refresh_seconds": 1}
+    )
+    program.start()
+    yield program
+    program.kill()
+
+
+class Viewer:
+    """A page with everything that it said and asked for."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.troubles: list[str] = []
+        self.hosts: set[str] = set()
+        page.on("console", lambda message: self.troubles.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
+
+    def open(self, path: str = "") -> Page:
+        """Go there and wait for candles."""
+        self.page.goto(self.url + path)
+        self.page.wait_for_selector(".boxes path", timeout=20_000)
+        self.page.wait_for_selector(".bars .point path", timeout=10_000)
+        self.page.wait_for_selector(".scatterlayer .js-line", timeout=10_000)
+        return self.page
+
+
+@pytest.fixture
+def viewer(browser: Browser, running: Program, request: pytest.FixtureRequest) -> Iterator[Viewer]:
+    """A fresh page of 1440 x 900 in light; parametrise indirectly with new_page's arguments."""
+    options: dict[str, Any] = {
+        "viewport": {"width": 1440, "height": 900},
+        "color_scheme": "light",
+        **getattr(request, "param", {}),
+    }
+    page = browser.new_page(**options)
+    yield Viewer(page, running.health()["dashboard_url"])
+    page.close()
