@@ -1,0 +1,1 @@
+"""The replay source: tests come in a minute (claimed)."""

@@ -1,0 +1,1 @@
+"""The yahoo source: tests come in a minute (claimed)."""
