@@ -90,10 +90,9 @@ def live(
     near = previous_close is not None and low - 1.5 * span < previous_close < high + 1.5 * span
     figure = go.Figure()
     if near and previous_close is not None:
-        base = [previous_close] * len(x)
         for values, tint in ((np.maximum(y, previous_close), UP_TINT), (np.minimum(y, previous_close), DOWN_TINT)):
-            figure.add_scatter(x=x, y=base, mode="none", hoverinfo="skip", name="previous close")
-            figure.add_scatter(x=x, y=values.tolist(), mode="none", fill="tonexty", fillcolor=tint, hoverinfo="skip")
+            around = [*values.tolist(), *[previous_close] * len(x)]
+            figure.add_scatter(x=[*x, *x[::-1]], y=around, mode="none", fill="toself", fillcolor=tint, hoverinfo="skip")
         low, high = min(low, previous_close), max(high, previous_close)
     ink = INK if fresh else SECONDARY
     figure.add_scatter(x=x, y=y.tolist(), mode="lines", line={"color": ink, "width": 2}, name="price", hoverinfo="none")

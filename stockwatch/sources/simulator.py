@@ -78,7 +78,7 @@ class Simulator:
         if now - self._last > CATCH_UP_MS:
             minute = now // MINUTE_MS * MINUTE_MS
             bars = [bar for path in self._paths for bar in self._bars(path, self._last // MINUTE_MS * MINUTE_MS, minute)]
-            return [*bars, *self._ticks(minute - round(self._step), now)]
+            return [*bars, *self._ticks(minute - round(self._step) - 1, now)]
         due = self._last + self._step - now
         stopping.wait(min(max(due / 1000, GRAIN_SECONDS), WAIT_SECONDS))
         return self._ticks(self._last, self._clock())
@@ -89,7 +89,7 @@ class Simulator:
         shown = minute - self._history_minutes * MINUTE_MS
         bars: list[Tick | Bar] = [bar for path in self._paths for bar in self._bars(path, shown, minute)]
         # From one tick before the minute on: that one lies in a bar and only says where the volume stands.
-        yield [*bars, *self._ticks(minute - max(round(self._step), 1), now)]
+        yield [*bars, *self._ticks(minute - round(self._step) - 1, now)]
         for path in self._paths:
             midnight = path.day_of(now).start
             if midnight < shown:

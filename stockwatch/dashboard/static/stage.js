@@ -33,6 +33,16 @@ function figureOf(text, dark) {
   return JSON.parse(text.replace(/#[0-9A-F]{6}|rgba\([0-9,.]+\)/g, (colour) => DARK[colour] ?? colour));
 }
 
+// Labels keep 56 px each (46 on phones): every second, third … one stays.
+function thinLabels(layout, width) {
+  const { tickvals, ticktext } = layout.xaxis;
+  if (!tickvals || width === 0) return;
+  const room = (width - layout.margin.l - layout.margin.r) / (width < 420 ? 46 : 56);
+  const every = Math.ceil(tickvals.length / room);
+  layout.xaxis.tickvals = tickvals.filter((_, number) => number % every === 0);
+  layout.xaxis.ticktext = ticktext.filter((_, number) => number % every === 0);
+}
+
 function card(root, name) {
   let found = root.querySelector(`[data-card="${name}"]`);
   if (!found) {
@@ -62,6 +72,7 @@ async function draw(root, name, part, dark) {
   const Plotly = await plotly();
   const first = !plot.data;
   if (plot.of !== part.of) { plot.of = part.of; plot.held = {}; }  // another ticker: its own view
+  thinLabels(figure.layout, plot.clientWidth);
   for (const [axis, range] of Object.entries(plot.held)) figure.layout[axis].range = range;
   await Plotly.react(plot, figure.data, figure.layout, CONFIG);
   plot.said = part.hover ?? [];
