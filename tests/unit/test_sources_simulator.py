@@ -1,1 +1,196 @@
-"""The simulator source: tests come in a minute (claimed)."""
+"""The simulator: what it says is a function of seed, symbol and time; ticks and bars as an exchange would give them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from stockwatch.sources.price_path import MINUTE_MS, PricePath
+from stockwatch.sources.simulator import CATCH_UP_MS, MAX_HISTORY_MINUTES, Simulator
+from stockwatch.tick import Bar, Tick, check_bar, check_tick
+
+IST = ZoneInfo("Asia/Kolkata")
+SYMBOLS = ("RELIANCE.NS", "AAPL")
+
+
+def ms(hour: int, minute: int, second: int = 0, day: int = 24) -> int:
+    return int(datetime(2025, 11, day, hour, minute, second, tzinfo=IST).timestamp() * 1000)
+
+
+class Clock:
+    """A wall clock that the test moves; stopping is set in these tests, so read() never waits."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def stopped() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+def made(clock: Clock, symbols: tuple[str, ...] = SYMBOLS, rate: float = 1, seed: int = 7, history: int = 255) -> Simulator:
+    return Simulator(symbols, seed, rate, history, clock)
+
+
+def ticks_of(messages: list[Tick | Bar], symbol: str = "RELIANCE.NS") -> list[Tick]:
+    return [message for message in messages if isinstance(message, Tick) and message.symbol == symbol]
+
+
+def bars_of(messages: list[Tick | Bar], symbol: str = "RELIANCE.NS") -> list[Bar]:
+    return [message for message in messages if isinstance(message, Bar) and message.symbol == symbol]
+
+
+def live(start: int, end: int, step_ms: int, rate: float = 1, symbols: tuple[str, ...] = SYMBOLS) -> list[Tick | Bar]:
+    """What it gives in (start, end] when it is read each step_ms, the history apart."""
+    clock, stopping = Clock(start), stopped()
+    source, messages = made(clock, symbols, rate), []
+    while source.read(stopping):
+        pass
+    while clock.now < end:
+        clock.now = min(clock.now + step_ms, end)
+        messages += source.read(stopping)
+    return messages
+
+
+def test_a_restart_goes_on_along_the_same_path() -> None:
+    start = ms(11, 0)
+    once = ticks_of(live(start, start + 120_000, 1_000))
+    later = ticks_of(live(start + 60_300, start + 120_000, 7_000))
+    assert len(later) > 55
+    assert [tick for tick in once if tick.at > start + 60_300][:50] == later[:50]
+
+
+def test_the_price_of_a_moment_does_not_depend_on_the_tick_rate() -> None:
+    start = ms(11, 0)
+    slow = {tick.at: tick for tick in live(start, start + 20_000, 1_000) if isinstance(tick, Tick) and tick.symbol == "AAPL"}
+    fast = {tick.at: tick for tick in live(start, start + 20_000, 500, 10) if isinstance(tick, Tick) and tick.symbol == "AAPL"}
+    common = slow.keys() & fast.keys()
+    assert len(common) >= 19
+    assert len(fast) >= 9 * len(slow)
+    assert [slow[at] for at in sorted(common)] == [fast[at] for at in sorted(common)]
+
+
+def test_seed_and_symbol_each_make_another_path() -> None:
+    at = np.arange(ms(11, 0), ms(12, 0), 1_000)
+    path = PricePath(7, "RELIANCE.NS").price(at)
+    assert (path == PricePath(7, "RELIANCE.NS").price(at)).all()
+    assert (path != PricePath(8, "RELIANCE.NS").price(at)).mean() > 0.9
+    one, other = PricePath(7, "AAAA").price(at), PricePath(7, "BBBB").price(at)
+    assert not np.allclose(one / one[0], other / other[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [1, 3, 1000])
+def test_each_tick_of_the_grid_comes_once_however_it_is_read(rate: float) -> None:
+    start, end = ms(11, 0), ms(11, 0, 10)
+    expected = [start + math.ceil(number * 1000 / rate) for number in range(1, round(10 * rate) + 1)]
+    for step in (300, 1_700):
+        assert [tick.at for tick in ticks_of(live(start, end, step, rate))] == expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone"), [("RELIANCE.NS", "Asia/Kolkata"), ("AAPL", "America/New_York"), ("7203.T", "Asia/Tokyo")]
+)
+def test_volume_never_falls_in_a_day_and_starts_again_at_the_exchanges_midnight(symbol: str, zone: str) -> None:
+    path = PricePath(7, symbol)
+    midnight = int(datetime(2025, 11, 25, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+    before, after = path.day_of(midnight - 1), path.day_of(midnight)
+    assert before.end == after.start == midnight
+    assert (np.diff(path.volume(np.arange(before.start, before.end, 1_000), before)) >= 0).all()
+    assert int(path.volume(np.array([midnight - 1]), before)[0]) > 100_000
+    assert int(path.volume(np.array([midnight]), after)[0]) == 0
+    assert after.previous_close == path.price(np.array([midnight - 1_000]))[0]
+    assert after.open == path.price(np.array([midnight]))[0]
+
+
+def test_prices_lie_on_the_exchanges_tick_sizes() -> None:
+    moments = np.arange(ms(0, 0), ms(0, 0, day=29), 30_000)
+    for symbol, step in (("TCS.NS", 0.10), ("INFY.NS", 0.10), ("AAPL", 0.01), ("7203.T", 1.0)):
+        price = PricePath(7, symbol).price(moments)
+        assert np.allclose(price / step, np.round(price / step), atol=1e-6), symbol
+        assert len(np.unique(price)) > 5, symbol
+    path = PricePath(7, "SBIN.NS")
+    assert path.tick_size(np.array([100.0, 600.0, 3_000.0, 7_000.0, 15_000.0, 30_000.0])).tolist() == [
+        0.01, 0.05, 0.10, 0.50, 1.0, 5.0,
+    ]  # fmt: skip
+
+
+def test_every_message_is_valid_and_whole() -> None:
+    clock = Clock(ms(11, 0, 30))
+    source = made(clock)
+    messages = [*source.read(stopped()), *source.read(stopped()), *source.read(stopped())]
+    for message in messages:
+        if isinstance(message, Bar):
+            check_bar(message, clock.now)
+            continue
+        check_tick(message, clock.now)
+        assert message.currency == {"RELIANCE.NS": "INR", "AAPL": "USD"}[message.symbol]
+        assert message.day_low is not None
+        assert message.day_low <= message.price <= (message.day_high or 0)
+        assert (message.bid or 0) < message.price < (message.ask or 0)
+        assert message.previous_close
+        assert message.day_open
+
+
+def test_the_first_read_has_history_for_the_page_and_the_whole_forming_minute() -> None:
+    now = ms(11, 0, 30) + 400
+    first = made(Clock(now)).read(stopped())
+    for symbol in SYMBOLS:
+        starts = [bar.start for bar in bars_of(first, symbol)]
+        assert starts == list(range(ms(11, 0) - 255 * MINUTE_MS, ms(11, 0), MINUTE_MS))
+        moments = [tick.at for tick in ticks_of(first, symbol)]
+        assert moments[-31:] == list(range(ms(11, 0), now, 1_000))
+        assert all(moment >= ms(10, 59, 58) for moment in moments)
+
+
+def test_the_rest_of_the_day_follows_up_to_midnight() -> None:
+    source = made(Clock(ms(11, 0)), ("RELIANCE.NS",))
+    shown, rest = bars_of(source.read(stopped())), bars_of(source.read(stopped()))
+    assert rest[0].start == ms(0, 0)
+    assert rest[-1].start + MINUTE_MS == shown[0].start
+
+
+@pytest.mark.parametrize("rate", [1, 2])
+def test_a_bar_is_what_the_ticks_of_its_minute_add_up_to(rate: float) -> None:
+    """Over a local midnight, where the volume starts again."""
+    start, end = ms(23, 50), ms(0, 10, day=25)
+    ticks = ticks_of(live(start - 2_000, end, 10_000, rate))
+    bars = {bar.start: bar for bar in bars_of(made(Clock(end), ("RELIANCE.NS",)).read(stopped())) if start <= bar.start}
+    assert len(bars) == 20
+    volume = {tick.at: tick.day_volume for tick in ticks}
+    for minute, group in itertools.groupby((tick for tick in ticks if start <= tick.at < end), lambda tick: tick.at // MINUTE_MS):
+        inside, bar = list(group), bars[minute * MINUTE_MS]
+        price = [tick.price for tick in inside]
+        assert (bar.open, bar.high, bar.low, bar.close) == (price[0], max(price), min(price), price[-1])
+    seconds = {at: seen for at, seen in volume.items() if at % 1_000 == 0}
+    for bar in bars.values():
+        before = 0 if bar.start == ms(0, 0, day=25) else seconds[bar.start - 1_000]
+        assert bar.volume == seconds[bar.start + 59_000] - before
+
+
+def test_after_a_short_pause_the_missed_ticks_come_after_a_long_one_bars() -> None:
+    clock = Clock(ms(11, 0, 30))
+    source = made(clock, ("RELIANCE.NS",))
+    while source.read(stopped()):
+        pass
+    clock.now += CATCH_UP_MS
+    assert len(ticks_of(source.read(stopped()))) == CATCH_UP_MS // 1_000
+    clock.now += 2 * CATCH_UP_MS
+    caught_up = source.read(stopped())
+    assert [bar.start for bar in bars_of(caught_up)] == list(range(ms(11, 10), ms(11, 30), MINUTE_MS))
+    assert [tick.at for tick in ticks_of(caught_up)][-31:] == list(range(ms(11, 30), ms(11, 30, 31), 1_000))
+
+
+def test_history_is_bounded() -> None:
+    source = made(Clock(ms(11, 0)), ("AAPL",), history=60_000)
+    assert len(bars_of(source.read(stopped()), "AAPL")) == MAX_HISTORY_MINUTES

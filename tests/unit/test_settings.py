@@ -1,0 +1,107 @@
+"""settings.toml says every default; the environment wins; every mistake is one line without a secret's value."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stockwatch.errors import UsageError
+from stockwatch.settings import Settings, load
+from stockwatch.settings.sections import Kafka
+
+ROOT = Path(__file__).resolve().parents[2]
+SECTIONS = {name: field.annotation for name, field in Settings.model_fields.items() if name != "path"}
+
+
+def test_settings_toml_has_every_key_with_its_default() -> None:
+    written = tomllib.loads((ROOT / "settings.toml").read_text())
+    assert set(written) == set(SECTIONS)
+    for section, model in SECTIONS.items():
+        assert model is not None
+        assert set(written[section]) == set(model.model_fields) - {"rules"}, section
+    assert load(ROOT / "settings.toml").model_dump(exclude={"path"}) == load(Path("absent.toml")).model_dump(exclude={"path"})
+
+
+def test_every_key_has_one_comment() -> None:
+    lines = [line for line in (ROOT / "settings.toml").read_text().splitlines() if " = " in line and not line.startswith("#")]
+    assert lines
+    assert all("  # " in line for line in lines), [line for line in lines if "  # " not in line]
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('[market]\nsource = "yahoo"\nseed = 1\npoll_seconds = 5\n')
+    monkeypatch.setenv("STOCKWATCH_MARKET__SEED", "2")
+    monkeypatch.setenv("STOCKWATCH_MARKET__TICKERS", '["aapl", "msft"]')
+    settings = load(path, {"market": {"source": "simulator"}})
+    assert (settings.market.source, settings.market.seed, settings.market.poll_seconds) == ("simulator", 2, 5)
+    assert settings.market.tickers == ("AAPL", "MSFT")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load(tmp_path / "settings.toml")
+    assert settings.data_dir == tmp_path / ".stockwatch"
+    assert settings.resolve("/somewhere") == Path("/somewhere")
+
+
+def test_a_default_is_known_as_one(tmp_path: Path) -> None:
+    settings = load(tmp_path / "settings.toml", {"dashboard": {"port": 9000}})
+    assert not settings.is_default("dashboard", "port")
+    assert settings.is_default("supervisor", "health_port")
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"kafka": {"sasl_password": 5}},
+        {"dashboard": {"password": ["hidden-word"]}},
+        {"clickhouse": {"url": "ftp://user:hidden-word@host"}},
+        {"alerts": {"webhook_url": "ftp://hidden-word"}},
+        {"cache": {"redis_url": "http://:hidden-word@host"}},
+        {"market": {"proxy": "ftp://user:hidden-word@host"}},
+    ],
+)
+def test_no_message_shows_a_secret(tmp_path: Path, section: dict[str, dict[str, object]]) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path / "settings.toml", section)
+    assert "hidden-word" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_not_in_a_settings_repr(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path / "settings.toml",
+        {
+            "clickhouse": {"url": "http://u:hidden-word@h"},
+            "kafka": {"sasl_password": "hidden-word"},
+            "dashboard": {"password": "hidden-word"},
+        },
+    )
+    assert "hidden-word" not in repr(settings)
+
+
+def test_sasl_must_be_whole() -> None:
+    with pytest.raises(ValueError, match="SASL needs"):
+        Kafka(security_protocol="SASL_SSL")
+
+
+@pytest.mark.parametrize("url", ["https://app.powerbi.com/view?r=abc", "https://app.powerbi.com/reportEmbed?reportId=1", ""])
+def test_power_bi_addresses_that_may_be_embedded(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path / "s.toml", {"dashboard": {"powerbi_url": url}}).dashboard.powerbi_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.powerbi.com/view",
+        "https://app.powerbi.com.evil.example/view",
+        "https://user@app.powerbi.com/view",
+        "https://app.powerbi.com/other",
+        "javascript:alert(1)",
+    ],
+)
+def test_and_those_that_may_not(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="powerbi_url"):
+        load(tmp_path / "s.toml", {"dashboard": {"powerbi_url": url}})
