@@ -108,8 +108,8 @@ def test_broken_rows_are_skipped_counted_and_the_first_is_named_by_its_line(tmp_
     assert source.metrics["broken_lines"] == 6
     assert "6 broken lines skipped, the first is line 4" in source.detail
     assert [(tick.price, tick.day_volume) for tick in everything(source)] == [(1, 1), (2, 4)]
-    lines = f'{{"at": {AT}, "price": 1}}\nnonsense\n[1]\n{{"at": {AT}}}\n'
-    assert load(written(tmp_path, "T.jsonl", lines), "UTC").broken == [2, 3, 4]
+    good = f'{{"at": {AT}, "price": 1}}\n'
+    assert load(written(tmp_path, "T.jsonl", good + "nonsense\n" + good + f'\n{{"at": {AT}}}\n' + good), "UTC").broken == [2, 5]
 
 
 @pytest.mark.parametrize(
