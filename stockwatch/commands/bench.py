@@ -1,9 +1,241 @@
-"""`python run.py bench [NAME]`: the benchmarks."""
+"""`python run.py bench [NAME]`: the benchmarks, side by side in one run, as a table with ratios.
+
+Each runs the real engines in a folder of its own. Ratios count: the machines that this runs on are noisy.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from kafka import KafkaConsumer, KafkaProducer
+
+from stockwatch import sessions
+from stockwatch.commands.bench_bed import Bed, bed, consuming
+from stockwatch.consumer import POLL_RECORDS
+from stockwatch.dashboard.connection import Connection
+from stockwatch.dashboard.live import Reader
+from stockwatch.errors import UsageError
 from stockwatch.settings import Settings
+from stockwatch.sources.simulator import Simulator
+from stockwatch.tick import Tick, encode, now_ms
+
+ROOT = Path(__file__).resolve().parents[2]
+MESSAGES, RATE, RATE_SECONDS = 60_000, 1_000, 15
+HISTORY = 10_000_000
+Line = tuple[str, str, str, str]  # what, measured, beside it, aim
 
 
 def run(settings: Settings, name: str | None) -> int:
-    raise NotImplementedError((settings, name))
+    """Run all, or the named one; 0."""
+    if name is not None and name not in BENCHMARKS:
+        raise UsageError(f"bench: {name!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
+    rows: list[Line] = [("benchmark", "measured", "beside it", "aim")]
+    for each in [name] if name else BENCHMARKS:
+        print(f"… {each}", flush=True)
+        rows += BENCHMARKS[each](settings)
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _ticks(count: int) -> list[Tick]:
+    simulator = Simulator(tuple(f"BENCH{number}.NS" for number in range(7)), 7, 1, 5)
+    end = now_ms()
+    found = [tick for tick in simulator._ticks(end - (count // 7 + 1) * 1000, end) if isinstance(tick, Tick)]
+    return found[:count]
+
+
+def throughput(_settings: Settings) -> list[Line]:
+    """Topic → table, against a bare KafkaConsumer.poll loop over the same topic."""
+    with bed() as here:
+        producer = KafkaProducer(**here.places.kafka.client_options(), linger_ms=5, batch_size=256 * 1024)
+        for tick in _ticks(MESSAGES):
+            producer.send(here.settings.kafka.topic, key=tick.symbol.encode(), value=encode(tick))
+        producer.flush(60)
+        producer.close()
+        bare = _bare(here, "bare-1")
+        with consuming(here, "ours") as consumer:
+            while consumer.stored < MESSAGES:
+                threading.Event().wait(0.01)
+            ours = MESSAGES / (time.monotonic() - (consumer.first or 0))
+        bare = (bare + _bare(here, "bare-2")) / 2
+    return [("topic → table", f"{ours:,.0f} rows/s", f"bare poll {bare:,.0f}/s, ratio {ours / bare:.2f}", "ratio ≥ 0.6")]
+
+
+def _bare(here: Bed, group: str) -> float:
+    client = KafkaConsumer(
+        here.settings.kafka.topic, **here.places.kafka.client_options(), group_id=group, auto_offset_reset="earliest",
+        session_timeout_ms=2_000, heartbeat_interval_ms=500, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
+        enable_auto_commit=False,
+    )  # fmt: skip
+    got, first = 0, 0.0
+    while got < MESSAGES:
+        polled = client.poll(timeout_ms=100, max_records=POLL_RECORDS)
+        first = first or (time.monotonic() if polled else 0.0)
+        got += sum(map(len, polled.values()))
+    rate = MESSAGES / (time.monotonic() - first)
+    client.close(autocommit=False, timeout_ms=500)
+    return rate
+
+
+def latency(_settings: Settings) -> list[Line]:
+    """Produce → queryable at 1,000 ticks/s, against the broker's own floor (produce → polled) in the same run."""
+    with bed() as here, consuming(here, "ours") as consumer:
+        floor: list[float] = []
+        stop = threading.Event()
+        watching = threading.Thread(target=_watch, args=[here, floor, stop], daemon=True)
+        watching.start()
+        producer = KafkaProducer(**here.places.kafka.client_options(), linger_ms=5)
+        began, sent = time.monotonic(), 0
+        while (passed := time.monotonic() - began) < RATE_SECONDS:
+            while sent < passed * RATE:
+                tick = Tick("LATE.NS", now_ms(), 100.0 + sent % 50, sent, "simulator")
+                producer.send(here.settings.kafka.topic, key=b"LATE.NS", value=encode(tick))
+                sent += 1
+            threading.Event().wait(0.001)
+        producer.flush(10)
+        producer.close()
+        until = time.monotonic() + 10
+        while consumer.stored < sent and time.monotonic() < until:
+            threading.Event().wait(0.01)
+        stop.set()
+        watching.join(5)
+        ages = sorted(consumer.ages[len(consumer.ages) // 5 :])  # the first moments include joining the group
+        floor = sorted(floor[len(floor) // 5 :])
+    ours = f"p50 {_at(ages, 0.5):.0f} ms, p99 {_at(ages, 0.99):.0f} ms"
+    return [("produce → queryable", ours, f"polled p50 {_at(floor, 0.5):.0f} ms, p99 {_at(floor, 0.99):.0f} ms", "p99 ≤ 250 ms")]
+
+
+def _watch(here: Bed, ages: list[float], stop: threading.Event) -> None:
+    client = KafkaConsumer(
+        here.settings.kafka.topic,
+        **here.places.kafka.client_options(),
+        group_id=None,
+        auto_offset_reset="latest",
+        fetch_max_wait_ms=50,
+    )
+    while not stop.is_set():
+        for records in client.poll(timeout_ms=100).values():
+            now = now_ms()
+            ages.extend(now - record.timestamp for record in records)
+    client.close(timeout_ms=500)
+
+
+def _at(values: list[float], share: float) -> float:
+    return values[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
+
+
+def history(_settings: Settings) -> list[Line]:
+    """50 candles with 10 M ticks of history against 1 k, and the disk that a million realistic ticks take."""
+    with bed() as here:
+        disk = _disk(here)
+        fill = (
+            "INSERT INTO ticks (source, symbol, at, price, day_volume, kafka_partition, kafka_offset)"
+            " SELECT 'yahoo', '{symbol}', fromUnixTimestamp64Milli(toInt64({start}) + number * {step}, 'UTC'),"
+            " round(1000 + 50 * sin(number / 5000), 2), number, 0, number FROM numbers({count})"
+        )
+        end = now_ms()
+        for symbol, count, step in (("BTC-USD", HISTORY, 1_000), ("ETH-USD", 1_000, 15_000)):
+            here.store.command(fill.format(symbol=symbol, count=count, step=step, start=end - count * step))
+        reader = Reader(Connection(here.settings, here.places.owner, "http://127.0.0.1:9/health"))
+        timed = {}
+        for symbol in ("ETH-USD", "BTC-USD", "ETH-USD", "BTC-USD"):
+            market = sessions.market_of(symbol)
+            runs = []
+            for _ in range(9):
+                began = time.monotonic()
+                made = reader.candles("yahoo", symbol, market, end)
+                runs.append((time.monotonic() - began) * 1000)
+            timed[symbol] = sorted(runs)[4]
+        return [
+            disk,
+            (
+                "50 candles at 10 M ticks", f"{timed['BTC-USD']:.0f} ms ({len(made)} candles)",
+                f"at 1 k {timed['ETH-USD']:.0f} ms, ratio {timed['BTC-USD'] / timed['ETH-USD']:.2f}", "ratio ≤ 1.5",
+            ),
+        ]  # fmt: skip
+
+
+def _disk(here: Bed) -> Line:
+    """What ticks of seven simulated companies take, merged."""
+    ticks = _ticks(210_000)
+    for first in range(0, len(ticks), 20_000):
+        here.store.insert_ticks([(tick, 0, first + number) for number, tick in enumerate(ticks[first : first + 20_000])])
+    here.store.command("OPTIMIZE TABLE ticks FINAL")
+    size = here.store.command("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'ticks'")
+    return ("disk", f"{int(str(size)) / len(ticks):.1f} MB per million ticks", "", "≤ 8 MB")
+
+
+def start(_settings: Settings) -> list[Line]:
+    """A warm start of the whole program: health 200, first painted candle in Chromium, memory of all processes."""
+    with tempfile.TemporaryDirectory(prefix="stockwatch-bench-") as folder:
+        path = Path(folder) / "settings.toml"
+        path.write_text('[market]\nsource = "simulator"\n[dashboard]\nport = 0\n[supervisor]\nhealth_port = 0\n')
+        command = [sys.executable, str(ROOT / "run.py"), "--no-browser", "--settings", str(path)]
+        began = time.monotonic()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            health = _healthy(Path(folder) / ".stockwatch" / "lock")
+            healthy = time.monotonic() - began
+            painted = _paint(health["dashboard_url"])
+            family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+            memory = sum(process.memory_info().rss for process in family) / 2**20
+        finally:
+            child.terminate()
+            child.wait(10)
+    said = "no browser here" if painted is None else f"first candle {painted:.1f} s after that"
+    return [
+        ("warm start", f"health 200 in {healthy:.1f} s", said, "≤ 6 s, ≤ 5 s"),
+        ("memory", f"{memory:.0f} MB in {len(family)} processes", "", "≤ 700 MB"),
+    ]
+
+
+def _healthy(lock: Path) -> dict[str, str]:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(json.loads(lock.read_text())["health_url"], timeout=2) as answer:  # noqa: S310
+                body: dict[str, str] = json.load(answer)
+                return body
+        except (OSError, ValueError, KeyError):
+            threading.Event().wait(0.05)
+    raise UsageError("bench: the program was not healthy within 60 s")
+
+
+def _paint(url: str) -> float | None:
+    """Seconds until Chromium has painted a candle; None without the test tools or a Chromium."""
+    import importlib.util
+    import shutil
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None or importlib.util.find_spec("playwright") is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        began = time.monotonic()
+        page.goto(url)
+        page.wait_for_selector(".boxes path", timeout=30_000)
+        painted = time.monotonic() - began
+        browser.close()
+    return painted
+
+
+BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
+    "throughput": throughput,
+    "latency": latency,
+    "history": history,
+    "start": start,
+}

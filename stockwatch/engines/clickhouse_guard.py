@@ -24,7 +24,7 @@ def refusal(handle: Any, sql: str, parameters: dict[str, str], *, has_data: bool
     if name == "UNKNOWN":
         handle.query(f"EXPLAIN AST {sql}")  # raises the syntax error as the engine says it
         raise BadRequestError(62, "SYNTAX_ERROR", "Syntax error: this statement is not known")
-    if name == "CONTROL" and not re.match(r"\s*(SET|USE|KILL)\b", sql, re.IGNORECASE):
+    if name == "CONTROL" and not re.match(r"\s*(SET|USE|KILL|OPTIMIZE)\b", sql, re.IGNORECASE):
         raise BadRequestError(48, "NOT_IMPLEMENTED", "This statement is not supported here")
     if read_only and not reads:
         raise BadRequestError(164, "READONLY", "Cannot execute query in readonly mode")

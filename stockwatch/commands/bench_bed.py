@@ -1,0 +1,107 @@
+"""What the benchmarks run on: the real engines in a folder of their own, and the real consumer with a clock at its ends."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka import KafkaConsumer
+
+from stockwatch.assembly.places import Engines, engines
+from stockwatch.component import Component
+from stockwatch.consumer import Consumer
+from stockwatch.errors import RetryableError
+from stockwatch.health import HealthRegistry
+from stockwatch.outbox import Outbox
+from stockwatch.settings import Settings, load
+from stockwatch.store import Store
+from stockwatch.tick import now_ms
+
+
+@dataclass
+class Bed:
+    """Engines that run for the benchmarks."""
+
+    settings: Settings
+    places: Engines
+    store: Store
+    registry: HealthRegistry
+
+
+class Measured(Consumer):
+    """The real consumer, with a clock at its ends."""
+
+    first: float | None = None
+    ages: list[float]
+
+    def _poll(self, kafka: KafkaConsumer) -> int:
+        polled = super()._poll(kafka)
+        if polled and self.first is None:
+            self.first = time.monotonic()
+        return polled
+
+    def _store_batch(self) -> None:
+        moments = [tick.at for tick, _partition, _offset in self._batch.ticks]
+        super()._store_batch()
+        now = now_ms()
+        self.ages = [*getattr(self, "ages", []), *(now - at for at in moments)]
+
+    @property
+    def stored(self) -> int:
+        """Rows in the table by this life."""
+        return self._rows
+
+
+@contextmanager
+def bed() -> Iterator[Bed]:
+    """Embedded engines in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="stockwatch-bench-") as folder:
+        settings = load(Path(folder) / "settings.toml")
+        settings.data_dir.mkdir()
+        registry = HealthRegistry(["kafka", "clickhouse", "consumer"])
+        places = engines(settings, [])
+        lives: list[Component] = [
+            places.make_kafka(registry.reporter("kafka")),
+            places.make_clickhouse(registry.reporter("clickhouse")),
+        ]
+        store = Store(places.owner, timeout=120)
+        try:
+            for life in lives:
+                life.start()
+                _until_ready(life)
+            yield Bed(settings, places, store, registry)
+        finally:
+            store.close()
+            for life in lives[::-1]:
+                life.stop()
+
+
+def _until_ready(life: Component) -> None:
+    until = time.monotonic() + life.deadlines.ready
+    while True:
+        try:
+            if life.ready():
+                return
+        except RetryableError:
+            if time.monotonic() > until:
+                raise
+        threading.Event().wait(0.05)
+
+
+@contextmanager
+def consuming(here: Bed, group: str) -> Iterator[Measured]:
+    """The real consumer in a thread."""
+    topic = here.settings.kafka.topic
+    outbox = Outbox(keeps_log=True)
+    consumer = Measured(here.places.kafka, topic, group, Store(here.places.owner), outbox, here.registry.reporter("consumer"))
+    consumer.start()
+    threading.Thread(target=consumer.run, name="consumer", daemon=True).start()
+    try:
+        yield consumer
+    finally:
+        consumer.stop()
