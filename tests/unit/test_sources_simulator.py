@@ -153,11 +153,14 @@ def test_the_first_read_has_history_for_the_page_and_the_whole_forming_minute() 
         assert all(moment >= ms(10, 59, 58) for moment in moments)
 
 
-def test_the_rest_of_the_day_follows_up_to_midnight() -> None:
+def test_the_rest_of_the_day_follows_up_to_midnight_and_no_volume_is_lost() -> None:
     source = made(Clock(ms(11, 0)), ("RELIANCE.NS",))
-    shown, rest = bars_of(source.read(stopped())), bars_of(source.read(stopped()))
+    first = source.read(stopped())
+    shown, rest = bars_of(first), bars_of(source.read(stopped()))
     assert rest[0].start == ms(0, 0)
     assert rest[-1].start + MINUTE_MS == shown[0].start
+    last = [tick.day_volume for tick in ticks_of(first) if tick.at < ms(11, 0)][-1]
+    assert sum(bar.volume for bar in [*rest, *shown]) == last  # no second is lost between them
 
 
 @pytest.mark.parametrize("rate", [1, 2])
