@@ -39,6 +39,7 @@ class YahooStub:
     def __init__(self, folder: Path) -> None:
         self.quotes: list[dict[str, Any]] = []
         self.mode = "ok"
+        self.answer: Any = None  # a whole quote answer instead of `quotes`
         self.asked: list[list[str]] = []  # the symbols of each quote request
         self.ca_file = folder / "yahoo-ca.pem"
         self._chain = folder / "yahoo-chain.pem"
@@ -120,6 +121,8 @@ class YahooStub:
             return int(self.mode), b"Too Many Requests" if self.mode == "429" else b"error"
         if self.mode == "rubbish":
             return 200, b"<html>not json"
+        if self.answer is not None:
+            return 200, json.dumps(self.answer).encode()
         found = [entry for entry in self.quotes if entry["symbol"] in wanted]
         return 200, json.dumps({"quoteResponse": {"result": found, "error": None}}).encode()
 

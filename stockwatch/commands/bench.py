@@ -12,21 +12,20 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from kafka import KafkaConsumer, KafkaProducer
 
 from stockwatch import sessions
 from stockwatch.commands.bench_bed import Bed, bed, consuming
-from stockwatch.consumer import POLL_RECORDS
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.live import Reader
+from stockwatch.engines.bare_kafka import poll_rate, publish, watch_ages
 from stockwatch.errors import UsageError
 from stockwatch.settings import Settings
 from stockwatch.sources.simulator import Simulator
-from stockwatch.tick import Tick, encode, now_ms
+from stockwatch.tick import Tick, now_ms
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGES, RATE, RATE_SECONDS = 60_000, 1_000, 15
@@ -58,34 +57,15 @@ def _ticks(count: int) -> list[Tick]:
 def throughput(_settings: Settings) -> list[Line]:
     """Topic → table, against a bare KafkaConsumer.poll loop over the same topic."""
     with bed() as here:
-        producer = KafkaProducer(**here.places.kafka.client_options(), linger_ms=5, batch_size=256 * 1024)
-        for tick in _ticks(MESSAGES):
-            producer.send(here.settings.kafka.topic, key=tick.symbol.encode(), value=encode(tick))
-        producer.flush(60)
-        producer.close()
-        bare = _bare(here, "bare-1")
+        address, topic = here.places.kafka, here.settings.kafka.topic
+        publish(address, topic, _ticks(MESSAGES))
+        bare = poll_rate(address, topic, "bare-1", MESSAGES)
         with consuming(here, "ours") as consumer:
             while consumer.stored < MESSAGES:
                 threading.Event().wait(0.01)
             ours = MESSAGES / (time.monotonic() - (consumer.first or 0))
-        bare = (bare + _bare(here, "bare-2")) / 2
+        bare = (bare + poll_rate(address, topic, "bare-2", MESSAGES)) / 2
     return [("topic → table", f"{ours:,.0f} rows/s", f"bare poll {bare:,.0f}/s, ratio {ours / bare:.2f}", "ratio ≥ 0.6")]
-
-
-def _bare(here: Bed, group: str) -> float:
-    client = KafkaConsumer(
-        here.settings.kafka.topic, **here.places.kafka.client_options(), group_id=group, auto_offset_reset="earliest",
-        session_timeout_ms=2_000, heartbeat_interval_ms=500, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
-        enable_auto_commit=False,
-    )  # fmt: skip
-    got, first = 0, 0.0
-    while got < MESSAGES:
-        polled = client.poll(timeout_ms=100, max_records=POLL_RECORDS)
-        first = first or (time.monotonic() if polled else 0.0)
-        got += sum(map(len, polled.values()))
-    rate = MESSAGES / (time.monotonic() - first)
-    client.close(autocommit=False, timeout_ms=500)
-    return rate
 
 
 def latency(_settings: Settings) -> list[Line]:
@@ -93,18 +73,10 @@ def latency(_settings: Settings) -> list[Line]:
     with bed() as here, consuming(here, "ours") as consumer:
         floor: list[float] = []
         stop = threading.Event()
-        watching = threading.Thread(target=_watch, args=[here, floor, stop], daemon=True)
+        address, topic = here.places.kafka, here.settings.kafka.topic
+        watching = threading.Thread(target=watch_ages, args=[address, topic, floor, stop], daemon=True)
         watching.start()
-        producer = KafkaProducer(**here.places.kafka.client_options(), linger_ms=5)
-        began, sent = time.monotonic(), 0
-        while (passed := time.monotonic() - began) < RATE_SECONDS:
-            while sent < passed * RATE:
-                tick = Tick("LATE.NS", now_ms(), 100.0 + sent % 50, sent, "simulator")
-                producer.send(here.settings.kafka.topic, key=b"LATE.NS", value=encode(tick))
-                sent += 1
-            threading.Event().wait(0.001)
-        producer.flush(10)
-        producer.close()
+        sent = publish(address, topic, _paced())
         until = time.monotonic() + 10
         while consumer.stored < sent and time.monotonic() < until:
             threading.Event().wait(0.01)
@@ -116,19 +88,14 @@ def latency(_settings: Settings) -> list[Line]:
     return [("produce → queryable", ours, f"polled p50 {_at(floor, 0.5):.0f} ms, p99 {_at(floor, 0.99):.0f} ms", "p99 ≤ 250 ms")]
 
 
-def _watch(here: Bed, ages: list[float], stop: threading.Event) -> None:
-    client = KafkaConsumer(
-        here.settings.kafka.topic,
-        **here.places.kafka.client_options(),
-        group_id=None,
-        auto_offset_reset="latest",
-        fetch_max_wait_ms=50,
-    )
-    while not stop.is_set():
-        for records in client.poll(timeout_ms=100).values():
-            now = now_ms()
-            ages.extend(now - record.timestamp for record in records)
-    client.close(timeout_ms=500)
+def _paced() -> Iterator[Tick]:
+    """RATE ticks a second for RATE_SECONDS, each with the moment of its sending."""
+    began, sent = time.monotonic(), 0
+    while (passed := time.monotonic() - began) < RATE_SECONDS:
+        while sent < passed * RATE:
+            yield Tick("LATE.NS", now_ms(), 100.0 + sent % 50, sent, "simulator")
+            sent += 1
+        threading.Event().wait(0.001)
 
 
 def _at(values: list[float], share: float) -> float:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from kafka import KafkaConsumer
+from typing import Any
 
 from stockwatch.assembly.places import Engines, engines
 from stockwatch.component import Component
@@ -39,7 +38,7 @@ class Measured(Consumer):
     first: float | None = None
     ages: list[float]
 
-    def _poll(self, kafka: KafkaConsumer) -> int:
+    def _poll(self, kafka: Any) -> int:
         polled = super()._poll(kafka)
         if polled and self.first is None:
             self.first = time.monotonic()

@@ -16,6 +16,7 @@ from stockwatch.tick import Bar, Tick
 
 ANSWER_SECONDS = 3.0
 AGAIN_SECONDS = 60.0
+WAIT_SECONDS = 0.1
 
 
 def ask_yahoo(settings: Settings) -> tuple[Source, list[Tick | Bar]]:
@@ -56,12 +57,12 @@ class Auto:
         finally:
             self._done.set()
 
-    @property
-    def _current(self) -> Source:
+    def _current(self, stopping: threading.Event) -> Source:
         """The simulator after the first wait, until read() changes over to Yahoo."""
         if self._source is None:
-            left = ANSWER_SECONDS - (self._clock() - self._asked_at)
-            self._done.wait(max(left, 0))
+            until = self._asked_at + ANSWER_SECONDS
+            while self._clock() < until and not stopping.is_set() and not self._done.wait(WAIT_SECONDS):
+                pass  # a stop is seen in between
             self._source = self._simulated = Simulator.of(self._settings)
         return self._source
 
@@ -96,7 +97,7 @@ class Auto:
 
     def read(self, stopping: threading.Event) -> list[Tick | Bar]:
         """From what it is now; changes over as soon as Yahoo has answered."""
-        current = self._current
+        current = self._current(stopping)
         if current is not self._simulated:
             return current.read(stopping)
         if self._answered is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from stockwatch import sessions
 from stockwatch.candles import session_of
 from stockwatch.errors import UsageError
 from stockwatch.sessions import Instrument
-from stockwatch.tick import MAX_SYMBOL_LENGTH, MAX_VOLUME
+from stockwatch.tick import EARLIEST_MS, MAX_AHEAD_MS, MAX_SYMBOL_LENGTH, now_ms
 
 TIME_NAMES = ("at", "time", "timestamp", "datetime")
+ZONED = r":\d\d(?:\.\d+)?\s*(?:[zZ]|[+-]\d\d(?::?\d\d)?)$"  # text that names its zone
 NAMES = (*TIME_NAMES, "price", "symbol", "day_volume", "volume", "calendar")
 
 
@@ -46,7 +48,7 @@ def load(path: Path, timezone: str) -> Recording:
     where = f"market.replay_file: {path}"
     try:
         raw, lines = _columns(path)
-    except (OSError, UnicodeDecodeError, EOFError, csv.Error, msgspec.DecodeError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error, csv.Error, msgspec.DecodeError, ValueError) as error:
         raise UsageError(f"{where}: cannot be read: {str(error)[:200]}") from None
     table = {name.strip().lower(): values for name, values in raw.items() if name.strip().lower() in NAMES}
     time_name = next((name for name in TIME_NAMES if name in table), None)
@@ -54,21 +56,23 @@ def load(path: Path, timezone: str) -> Recording:
         raise UsageError(
             f"{where}: needs the columns at (or time, timestamp, datetime) and price; it has {', '.join(raw) or 'none'}"
         )
-    stem = path.name.split(".")[0]
+    stem = Path(path.stem if path.suffix.lower() == ".gz" else path.name).stem
     frame = pd.DataFrame({"at": _moments(table[time_name], timezone), "price": pd.to_numeric(table["price"], errors="coerce")})
     name = "day_volume" if "day_volume" in table else "volume"
     volume = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series(0.0, index=frame.index)
     frame["volume"] = volume.to_numpy(np.float64)
-    frame["symbol"] = table["symbol"].astype(str).str.strip() if "symbol" in table else stem[:MAX_SYMBOL_LENGTH].upper()
+    frame["symbol"] = table["symbol"].astype(str).str.strip() if "symbol" in table else stem[:MAX_SYMBOL_LENGTH]
     frame["calendar"] = table["calendar"].astype(str).str.strip() if "calendar" in table else sessions.ROUND_THE_CLOCK
     good = (
-        frame["at"].notna() & frame["price"].between(0, np.inf, inclusive="neither") & frame["volume"].between(0, MAX_VOLUME)
+        frame["at"].between(EARLIEST_MS, now_ms() + MAX_AHEAD_MS, inclusive="right")
+        & frame["price"].between(0, np.inf, inclusive="neither")
+        & frame["volume"].between(0, 2.0**63, inclusive="left")
         & frame["symbol"].str.len().between(1, MAX_SYMBOL_LENGTH)
     )  # fmt: skip
     broken = [lines[row] for row in np.flatnonzero(~good.to_numpy())]
     frame = frame[good].sort_values("at", kind="stable")
     if frame.empty:
-        raise UsageError(f"{where}: has no valid row")
+        raise UsageError(f"{where}: has no valid row (a number in {time_name} is milliseconds since 1970)")
     source = f"replay:{stem}"
     instruments = _instruments(frame, source, timezone, where)
     at = frame["at"].to_numpy(np.int64)
@@ -119,19 +123,25 @@ def _json_row(line: str) -> dict[str, Any]:
 
 def _moments(values: pd.Series[Any], timezone: str) -> pd.Series[Any]:
     """ms since the epoch; NaN for what is no time. Numbers are ms; text is ISO, in `timezone` where it names no zone."""
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        numeric = pd.to_numeric(values, errors="coerce")
-        if numeric.notna().sum() * 2 > len(values):
-            return numeric
-    try:
-        parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
-    except ValueError:  # some with a zone, some without
-        parsed = pd.to_datetime(values, format="ISO8601", errors="coerce", utc=True)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return _ms(values, timezone)
+    numeric = pd.to_numeric(values, errors="coerce").astype("float64")
+    text = values[numeric.isna()].astype(str)
+    zoned = text.str.contains(ZONED, regex=True, na=False)
+    moments = [numeric[numeric.notna()]]
+    for part, utc in ((text[zoned], True), (text[~zoned], False)):
+        if len(part):
+            moments.append(_ms(pd.to_datetime(part, format="ISO8601", errors="coerce", utc=utc), timezone))
+    return pd.concat(moments).sort_index()
+
+
+def _ms(parsed: pd.Series[Any], timezone: str) -> pd.Series[Any]:
     if parsed.dt.tz is None:
         # The hour that a clock goes through twice is taken as the first; the one that it skips is moved on.
         parsed = parsed.dt.tz_localize(ZoneInfo(timezone), ambiguous=np.ones(len(parsed), bool), nonexistent="shift_forward")
     in_ms = parsed.dt.tz_convert("UTC").dt.as_unit("ms")
-    return in_ms.astype("int64").where(in_ms.notna())
+    moments: pd.Series[Any] = in_ms.astype("int64").where(in_ms.notna())
+    return moments
 
 
 def _instruments(frame: pd.DataFrame, source: str, timezone: str, where: str) -> list[Instrument]:

@@ -60,7 +60,10 @@ class YahooSession:
             try:
                 self._data = self._data or YfData(session=self._session)
                 answer = self._data.get_raw_json(QUOTE_URL, params=asked)
-                found += answer["quoteResponse"]["result"]
+                result = answer["quoteResponse"]["result"]
+                if not isinstance(result, list) or not all(isinstance(entry, dict) for entry in result):
+                    raise TypeError("quotes are not a list of objects")
+                found += result
             except YFRateLimitError as error:
                 raise RateLimitedError("rate limited by Yahoo (429)") from error
             except RequestException as error:

@@ -118,8 +118,10 @@ def test_broken_rows_are_skipped_counted_and_the_first_is_named_by_its_line(tmp_
         ("T.csv", "", "needs the columns"),
         ("T.csv", f"at;price\n{AT};1\n", "needs the columns"),
         ("T.csv", "at,price\n", "no valid row"),
+        ("T.csv", "at,price\n1764000000,1\n", "milliseconds since 1970"),
         ("T.csv", b"\xff\xfea,t\n", "cannot be read"),
         ("T.csv.gz", gzip.compress(csv_of("at,price,volume").encode())[:-9], "cannot be read"),
+        ("T.csv.gz", gzip.compress(csv_of("at,price,volume").encode())[:14] + b"\xff" * 30, "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_refused_and_the_file_is_named(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
@@ -128,6 +130,36 @@ def test_what_cannot_be_read_is_refused_and_the_file_is_named(tmp_path: Path, na
         load(path, "UTC")
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["reliance.csv", "RELIANCE.NS.csv", "RELIANCE.NS.csv.gz", "RELIANCE.NS.jsonl"])
+def test_without_a_symbol_column_the_symbol_is_the_files_stem_as_it_stands(tmp_path: Path, name: str) -> None:
+    text = f'{{"at": {AT}, "price": 1}}\n' if name.endswith("jsonl") else f"at,price\n{AT},1\n"
+    content = load(written(tmp_path, name, gzip.compress(text.encode()) if name.endswith("gz") else text), "UTC")
+    stem = name.partition(".csv")[0].partition(".jsonl")[0]
+    assert (content.symbol, content.source) == ([stem], f"replay:{stem}")
+
+
+def test_times_no_tick_may_have_are_broken_rows(tmp_path: Path) -> None:
+    times = ["inf", "1e30", "1764000000", "99999999999999", "-5", str(AT), ""]
+    path = written(tmp_path, "T.csv", "at,price\n" + "\n".join(f"{time},1" for time in times))
+    content = load(path, "UTC")
+    assert content.broken == [2, 3, 4, 5, 6, 8]
+    assert content.at.tolist() == [AT]
+    huge = f"at,price,volume\n{AT},1,9223372036854775807\n{AT},1,4\n"
+    assert load(written(tmp_path, "T.csv", huge), "UTC").broken == [2]
+
+
+def test_times_with_and_without_a_zone_and_numbers_may_stand_in_one_file(tmp_path: Path) -> None:
+    times = [
+        "2025-11-24T21:30:00+05:30",
+        "2025-11-24 21:30:01",
+        "2025-11-24T16:00:02Z",
+        AT + 3_000,
+        "2025-11-24T11:00:04.000-0500",
+    ]
+    path = written(tmp_path, "T.csv", "at,price\n" + "\n".join(f"{time},1" for time in times))
+    assert load(path, "Asia/Kolkata").at.tolist() == [AT + second * 1_000 for second in range(5)]
 
 
 @pytest.fixture

@@ -117,6 +117,15 @@ def test_other_troubles_have_a_plain_reason_and_pass(polled: Polled, mode: str, 
     assert len(polled.poll()) == 10
 
 
+@pytest.mark.parametrize("result", [[None], ["A"], {"A": 1}, None])
+def test_quotes_of_another_shape_are_not_understood(polled: Polled, result: Any) -> None:
+    polled.stub.answer = {"quoteResponse": {"result": result, "error": None}}
+    with pytest.raises(SourceError, match="not understood"):
+        polled.poll()
+    polled.stub.answer = None
+    assert len(polled.poll()) == 10
+
+
 def test_nobody_there_is_a_plain_reason(tmp_path: Path) -> None:
     with YahooStub(tmp_path) as stub:
         polled = Polled(tmp_path, stub)
@@ -202,6 +211,22 @@ def test_auto_is_yahoo_from_the_first_read_when_it_answers_in_time(asked: Asked)
     assert auto.read(threading.Event()) == asked.first
     assert auto.name == "yahoo"
     assert "simulated" not in auto.detail
+
+
+def test_a_stop_does_not_wait_for_autos_first_answer(asked: Asked) -> None:
+    now, never, stopping = [0.0], threading.Event(), threading.Event()
+
+    def ask(_settings: Settings) -> tuple[YahooPoll, list[Tick | Bar]]:
+        never.wait(30)
+        raise SourceError("Yahoo cannot be reached")
+
+    auto = Auto(asked._settings, ask, lambda: now[0])  # its clock stands still: only a stop ends the wait
+    reading = threading.Thread(target=auto.read, args=(stopping,))
+    reading.start()
+    stopping.set()
+    reading.join(5)
+    never.set()
+    assert not reading.is_alive()
 
 
 def test_auto_asks_again_after_a_minute_not_before(asked: Asked) -> None:
