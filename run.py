@@ -131,11 +131,13 @@ def reason(lines):
     text = "\n".join(lines)
     if re.search(r"No space left", text):
         return "the disk is full: free about 2 GB and start again"
-    network = r"(ConnectionError|NewConnectionError|Connection refused|Failed to fetch|Temporary failure|timed out|dns error|Name or service|error sending request)"
+    network = r"(ConnectionError|NewConnectionError|Connection refused|Failed to fetch|Temporary failure|timed out|dns error|Name or service|error sending request|Could not fetch URL)"
     if re.search(network, text):
         return "no network: the first start has to fetch its packages; connect and start again"
     if re.search(r"Permission denied|Read-only file system", text):
         return f"{ROOT} cannot be written: copy the folder to a place of yours and start again"
+    if re.search(r"No matching distribution|Could not find a version", text):
+        return "the package index does not give %s: is there a network? Connect and start again" % lines[-1].split()[-1]
     telling = [line for line in lines if re.search(r"error|invalid|corrupt|bad|failed", line, re.IGNORECASE)]
     return (telling or lines or ["no reason given"])[-1][:300] + " (start again; if it stays, delete .venv)"
 

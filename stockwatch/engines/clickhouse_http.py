@@ -34,6 +34,7 @@ STREAMED = {"Native", "TabSeparated", "TSV", "CSV", "JSONEachRow", "RowBinary"} 
 _NOT_FOUND = {60, 81}  # unknown table, unknown database
 _FORBIDDEN = {164, 192, 193, 194, 291, 497, 516}  # readonly, authentication and access
 THREADS = 16
+HOME = "home"  # stands for `default`, in which chDB takes paths of files for tables
 Connect = Callable[[], Any]
 
 
@@ -103,6 +104,8 @@ class Gateway:
 
         Returns the handle (open only while chunks follow), whether there is a result set, the chunks and the first block.
         """
+        if request.database in ("", "default"):
+            request.database = HOME
         handle = self._connect()
         keep = False
         try:

@@ -14,7 +14,7 @@ from chdb._exceptions import ChdbError
 
 from stockwatch.component import Deadlines
 from stockwatch.component.serving import ServerThread, listen
-from stockwatch.engines.clickhouse_http import Gateway, kill_queries
+from stockwatch.engines.clickhouse_http import HOME, Gateway, kill_queries
 from stockwatch.engines.external import StoreProbe
 from stockwatch.errors import ComponentFailedError, StoreError, UnavailableError
 from stockwatch.health import Reporter
@@ -61,7 +61,9 @@ class EmbeddedClickHouse:
     def _open(self) -> Any:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         try:
-            return self._connect()
+            root = self._connect()
+            root.query(f"CREATE DATABASE IF NOT EXISTS {HOME} ENGINE = Atomic")
+            return root
         except (ChdbError, RuntimeError) as error:
             text = str(error)
             if "lock" in text.lower() or "EmbeddedServer" in text:
@@ -69,7 +71,7 @@ class EmbeddedClickHouse:
             raise UnavailableError(f"{self._folder}: the store cannot be opened: {text[:200]}") from error
 
     def _connect(self) -> Any:
-        return chdb.connect(f"{self._folder}")
+        return chdb.connect(f"{self._folder}?{OPTIONS}")
 
     def ready(self) -> bool:
         """True once the gateway answers and the schema is there."""

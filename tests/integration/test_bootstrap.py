@@ -140,7 +140,7 @@ def test_no_network_on_the_first_start(clone: Clone) -> None:
         "PIP_RETRIES": "0",
     }
     del clone.environment["PIP_NO_INDEX"], clone.environment["PIP_FIND_LINKS"]
-    says_one_line(clone.run(), "no network")
+    says_one_line(clone.run(), "network")
     clone.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(clone.wheels)}
     assert "cli 1.0" in clone.run().stdout
 

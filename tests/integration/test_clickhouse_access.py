@@ -10,14 +10,6 @@ import psutil
 import pytest
 from engine import Engine
 
-# What the gateway does not refuse yet: each is a strict xfail below, which turns red when it is closed.
-OPEN = {
-    "files": "chDB's database `default` is an overlay over the file system: a path is a table's name there",
-    "engines": "engines and dictionaries of tables are not looked at",
-    "infile": "INSERT … FROM INFILE in the statement passes for one with no data",
-    "names": "line ends in the names that EXPLAIN AST prints are taken for its lines",
-}
-
 
 @pytest.mark.parametrize(
     "way",
@@ -130,7 +122,6 @@ def test_no_statement_reaches_files_or_the_network(request: pytest.FixtureReques
 
 
 # The qualified ones need `default.` refused by the parsed statement; the others a database of ours in USE.
-@pytest.mark.xfail(strict=True, reason=OPEN["files"])
 @pytest.mark.parametrize("database", ["", "default", "stockwatch"])
 @pytest.mark.parametrize(
     ("sql", "parameters"),
@@ -150,8 +141,8 @@ def test_a_file_is_no_table_of_default(
 @pytest.mark.parametrize(
     "database",
     [
-        pytest.param("", marks=pytest.mark.xfail(strict=True, reason=OPEN["files"])),
-        pytest.param("default", marks=pytest.mark.xfail(strict=True, reason=OPEN["files"])),
+        pytest.param(""),
+        pytest.param("default"),
         "stockwatch",
     ],
 )
@@ -179,24 +170,14 @@ def _asks_for_a_file(reader: httpx.Client, tmp_path: Path, sql: str, parameters:
     "sql",
     [
         "CREATE TABLE stockwatch.leak (a String) ENGINE = File('CSV', '{f}')",
-        pytest.param(
-            "CREATE TABLE stockwatch.leak (a String) ENGINE = URL('http://127.0.0.1:9/', 'CSV')",
-            marks=pytest.mark.xfail(strict=True, reason=OPEN["engines"]),
-        ),
-        pytest.param(
-            "CREATE DATABASE leak ENGINE = Filesystem('/')",
-            marks=pytest.mark.xfail(strict=True, reason=OPEN["engines"]),
-        ),
+        pytest.param("CREATE TABLE stockwatch.leak (a String) ENGINE = URL('http://127.0.0.1:9/', 'CSV')"),
+        pytest.param("CREATE DATABASE leak ENGINE = Filesystem('/')"),
         "CREATE VIEW stockwatch.leak AS SELECT * FROM file('{f}', 'LineAsString')",
         pytest.param(
-            "CREATE DICTIONARY stockwatch.leak (a String) PRIMARY KEY a SOURCE(FILE(path '{f}' format 'TSV')) LAYOUT(DIRECT())",
-            marks=pytest.mark.xfail(strict=True, reason=OPEN["engines"]),
+            "CREATE DICTIONARY stockwatch.leak (a String) PRIMARY KEY a SOURCE(FILE(path '{f}' format 'TSV')) LAYOUT(DIRECT())"
         ),
         "INSERT INTO FUNCTION file('{f}', 'CSV', 'a Int64') SELECT 1",
-        pytest.param(
-            "INSERT INTO {t} FROM INFILE '{f}' FORMAT CSV",
-            marks=pytest.mark.xfail(strict=True, reason=OPEN["infile"]),
-        ),
+        pytest.param("INSERT INTO {t} FROM INFILE '{f}' FORMAT CSV"),
         "INSERT INTO {t} FROM INFILE '{f}' FORMAT Values",
         "BACKUP TABLE {t} TO File('{f}.backup')",
     ],
@@ -212,7 +193,6 @@ def test_the_owner_makes_no_way_out_either(http: httpx.Client, table: str, tmp_p
     assert list(tmp_path.iterdir()) == [secret]
 
 
-@pytest.mark.xfail(strict=True, reason=OPEN["names"])
 @pytest.mark.parametrize("name", ["a\nb", "a\n b"])
 def test_a_line_end_in_a_name_is_nothing_special(reader: httpx.Client, name: str) -> None:
     answer = reader.post("/", content=f"SELECT `{name}` FROM (SELECT number + 1 AS `{name}` FROM numbers(1))")
