@@ -22,11 +22,15 @@ OPEN = Segments(
     np.array([T0 + 30 * MINUTE, T0 + 65 * MINUTE, T0 + 1540 * MINUTE]),
     np.array([T0 - 100 * MINUTE, T0 - 100 * MINUTE, T0 + 1340 * MINUTE]),
 )
-NO_BARS = pd.DataFrame({name: pd.Series(dtype="float64") for name in ("start", "minutes", "open", "high", "low", "close", "volume")})
+NO_BARS = pd.DataFrame(
+    {name: pd.Series(dtype="float64") for name in ("start", "minutes", "open", "high", "low", "close", "volume")}
+)
 
 
 def ticks_of(rows: list[tuple[int, float, int]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["at", "price", "day_volume"]).astype({"at": "int64", "price": "float64", "day_volume": "int64"})
+    return pd.DataFrame(rows, columns=["at", "price", "day_volume"]).astype(
+        {"at": "int64", "price": "float64", "day_volume": "int64"}
+    )
 
 
 def bars_of(rows: list[tuple[int, int, float, float, float, float, int]]) -> pd.DataFrame:
@@ -56,7 +60,9 @@ def reference(rows: list[tuple[int, float, int]], minutes: int, *, late: bool, b
 
 
 moments = st.one_of(
-    st.integers(T0, T0 + 64 * MINUTE), st.integers(T0 + 1500 * MINUTE, T0 + 1539 * MINUTE), st.integers(T0 - 9 * MINUTE, T0 + 1560 * MINUTE)
+    st.integers(T0, T0 + 64 * MINUTE),
+    st.integers(T0 + 1500 * MINUTE, T0 + 1539 * MINUTE),
+    st.integers(T0 - 9 * MINUTE, T0 + 1560 * MINUTE),
 )
 tick = st.tuples(moments, st.integers(1, 400).map(lambda n: n / 4), st.integers(0, 5_000))
 
@@ -115,7 +121,13 @@ def test_a_gap_that_bars_fill_is_not_counted_by_the_tick_after_it() -> None:
 
 
 def test_a_minutes_bar_wins_over_the_five_minutes_that_hold_it() -> None:
-    bars = bars_of([(T0, 5, 1.0, 50.0, 0.5, 2.0, 999), (T0 + 5 * MINUTE, 5, 2.0, 3.0, 1.0, 2.5, 70), (T0 + MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100)])
+    bars = bars_of(
+        [
+            (T0, 5, 1.0, 50.0, 0.5, 2.0, 999),
+            (T0 + 5 * MINUTE, 5, 2.0, 3.0, 1.0, 2.5, 70),
+            (T0 + MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100),
+        ]
+    )
     made = build(ticks_of([]), bars, OPEN, 5)
     assert made[["high", "volume"]].to_numpy().tolist() == [[12.0, 100], [3.0, 70]]
 
