@@ -11,10 +11,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from stockwatch import __version__, assembly
-from stockwatch.errors import AlreadyRunningError, UnavailableError
+from stockwatch.errors import AlreadyRunningError, UnavailableError, UsageError
 from stockwatch.health import HealthRegistry
 from stockwatch.health_server import HealthServer
-from stockwatch.settings import Settings
+from stockwatch.settings import Settings, is_loopback
 from stockwatch.supervisor import Supervisor
 from stockwatch.supervisor.lock import Lock, read_facts
 
@@ -26,6 +26,11 @@ DESCRIPTORS = 8192  # chDB opens hundreds under load (FACTS.md)
 def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     """Until Ctrl-C, SIGTERM or SIGHUP: 0. Raises StockwatchError when it cannot start."""
     names = assembly.selected(settings, only)
+    if "dashboard" in names and not is_loopback(settings.dashboard.host):
+        raise UsageError(
+            f"dashboard.host = {settings.dashboard.host!r}: the page does not ask for its password yet, so it stays on"
+            " this machine: use 127.0.0.1"
+        )
     make_data_dir(settings.data_dir)
     lock = Lock(settings.data_dir)
     owner = assembly.owns_an_engine(settings, names)

@@ -93,10 +93,6 @@ class Supervisor:
         finally:
             self._stop_everything()
 
-    def request_stop(self) -> None:
-        """As Ctrl-C would, from any thread."""
-        self._events.put(StopRequested())
-
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set() and number == signal.SIGINT:
             os._exit(130)  # the second Ctrl-C: at once; the children die with us

@@ -35,6 +35,7 @@ FILES = [
     ("[clickhouse]\nretention_days = 0\n", "clickhouse.retention_days = 0"),
     ("[dashboard]\ncandle_minutes = 7\n", "1, 2, 5, 10, 15, 30 or 60"),
     ('[dashboard]\nhost = "0.0.0.0"\n', "dashboard.password"),
+    ('[dashboard]\nhost = "0.0.0.0"\npassword = "word-of-mine"\n', "does not ask for its password yet"),
     ('[dashboard]\npowerbi_url = "https://evil.example/view"\n', "app.powerbi.com"),
     ("[supervisor]\nhealth_port = 70000\n", "supervisor.health_port = 70000"),
     ("[market\n", "is not TOML"),
