@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -108,6 +109,9 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 
 def leave() -> NoReturn:
     """Run the command line and leave the process at once."""
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C, also before the supervisor takes them; Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -102,8 +102,9 @@ def live(
     ticks, labels = _round_steps(low, high, currency)
     _plain(figure, mark)
     figure.update_yaxes(range=[low - pad, high + pad], tickvals=ticks, ticktext=labels)
-    end = max(x[-1] + (x[-1] - session[0] - shift) * 0.03, session[0] + shift + 1_800_000)
-    figure.update_xaxes(type="date", range=[session[0] + shift, end], tickformat="%H:%M", nticks=12)
+    begin = max(session[0] + shift, x[0])  # a session that was joined late begins where its prices do
+    end = max(x[-1] + (x[-1] - begin) * 0.03, begin + 1_800_000)
+    figure.update_xaxes(type="date", range=[begin, end], tickformat="%H:%M", nticks=12)
     if near and previous_close is not None:
         figure.add_hline(previous_close, line={"color": TERTIARY, "width": 1.2, "dash": "dash"})
         _tag(figure, previous_close, currency, SOFT, SECONDARY, line=False)
@@ -128,7 +129,7 @@ def _plain(figure: go.Figure, mark: str) -> None:
     }
     figure.update_layout(
         template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", showlegend=False, dragmode="pan",
-        margin={"l": 6, "r": 76, "t": 26, "b": 30, "pad": 0}, font={"family": FONT, "size": 14, "color": INK}, uirevision="stay",
+        margin={"l": 6, "r": 84, "t": 26, "b": 30, "pad": 0}, font={"family": FONT, "size": 14, "color": INK}, uirevision="stay",
         hovermode="x",
     )  # fmt: skip
     figure.update_xaxes(**axis, showgrid=False, linecolor=HAIRLINE, showline=True, ticks="outside", ticklen=4, tickcolor=HAIRLINE)
@@ -182,8 +183,12 @@ def time_labels(frame: pd.DataFrame, zone: ZoneInfo, room: int = 11) -> tuple[li
         rounds = [n for n, moment in enumerate(moments) if (moment.hour * 60 + moment.minute) % step == 0]
         if len(rounds) <= room:
             break
-    apart = max(len(starts) / room, 1)
-    kept = sorted({*firsts, *(n for n in rounds if all(abs(n - first) >= apart for first in firsts))})
+    apart = max(len(starts) / room, 1)  # positions that a label needs; nights and gaps bring round times close together
+    kept = list(firsts)
+    for n in rounds:
+        if all(abs(n - other) >= apart for other in kept):
+            kept.append(n)
+    kept.sort()
     return kept, [moments[n].strftime("%H:%M") for n in kept]
 
 

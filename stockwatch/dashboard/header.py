@@ -63,8 +63,8 @@ def first_row(view: View, health: dict[str, Any]) -> str:
     if view.source == "simulator" or market.calendar is None:
         session = f'<span class="up">●</span> <b>{escape(market.code)}</b> · round the clock'
     elif is_open(view, health):
-        closes = f" · closes {numbers.clock(view.status.closes_at, zone)}" if view.status.closes_at else ""
-        session = f'<span class="up">●</span> <b>{escape(market.code)} open</b>{closes} {_zone(view)}'
+        closes = f" · closes {numbers.clock(view.status.closes_at, zone)} {_zone(view)}" if view.status.closes_at else ""
+        session = f'<span class="up">●</span> <b>{escape(market.code)} open</b>{closes}'
     else:
         opens = view.status.opens_at
         when = f" · opens {numbers.day(opens, zone).split()[0]} {numbers.clock(opens, zone)} {_zone(view)}" if opens else ""

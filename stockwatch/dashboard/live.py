@@ -126,7 +126,8 @@ class Reader:
 
     def _line(self, source: str, symbol: str, start: int, newest: int) -> pd.DataFrame:
         """The session's price: ticks, and before the first of them the closes of bars."""
-        step = max((newest - start) // LINE_POINTS, 1)
+        earliest = self._shared(("earliest", source, symbol), 60.0, lambda: self._store.earliest_at(source, symbol))
+        step = max((newest - max(start, earliest or start)) // LINE_POINTS, 1)
         ticks = self._store.line(source, symbol, start, newest + 1, step)
         first = int(ticks["at"].iloc[0]) if len(ticks) else newest
         bars = self._store.bars(source, symbol, start, first)

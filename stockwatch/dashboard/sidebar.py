@@ -48,7 +48,7 @@ def metric(part: dict[str, Any]) -> str:
     if part["name"] == "producer":
         return f"{told['ticks_per_second']:.0f} ticks/s" if "ticks_per_second" in told else part["detail"]
     if part["name"] == "consumer":
-        return f"lag {told['lag']} · {told['rows_per_second']:.0f} rows/s" if "lag" in told else part["detail"]
+        return f"lag {told['lag']} · {numbers.volume(told['rows_per_second'])} rows/s" if "lag" in told else part["detail"]
     return f"refresh {told['refresh_seconds']:g} s" if "refresh_seconds" in told else str(part["detail"])
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from program import Program
+from viewer import Viewer
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -41,26 +42,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     program.start()
     yield program
     program.kill()
-
-
-class Viewer:
-    """A page with everything that it said and asked for."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url = page, url
-        self.troubles: list[str] = []
-        self.hosts: set[str] = set()
-        page.on("console", lambda message: self.troubles.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
-
-    def open(self, path: str = "") -> Page:
-        """Go there and wait for candles."""
-        self.page.goto(self.url + path)
-        self.page.wait_for_selector(".boxes path", timeout=20_000)
-        self.page.wait_for_selector(".bars .point path", timeout=10_000)
-        self.page.wait_for_selector(".scatterlayer .js-line", timeout=10_000)
-        return self.page
 
 
 @pytest.fixture
