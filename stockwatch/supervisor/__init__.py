@@ -144,12 +144,14 @@ class Supervisor:
             component = self._row.part(start.name).make()
             self._lives[start.name] = component
             component.start()
-        except StockwatchError as error:
+        except (StockwatchError, OSError) as error:  # OSError: a full disk under a log or the page's file
             self._events.put(Failed(start.name, start.life, str(error)))
             return
         if isinstance(component, Worker):
             self._scheduler.add_job(component.run, id=f"{start.name}-{start.life}")
-        self._scheduler.add_job(self._await_ready, args=[start.name, start.life, component], id=f"ready-{start.name}")
+        # An id of its own for each life: APScheduler drops a job whose id still runs, and an old life's may.
+        asking = f"ready-{start.name}-{start.life}"
+        self._scheduler.add_job(self._await_ready, args=[start.name, start.life, component], id=asking)
 
     def _await_ready(self, name: str, life: int, component: Component) -> None:
         """In the scheduler's thread: ask until it is ready or its deadline is over."""
