@@ -76,9 +76,11 @@ class YahooPoll:
         try:
             ticks = self._ticks(call_with_deadline(self._poll, POLL_DEADLINE_SECONDS, stopping, "Yahoo"))
         except RateLimitedError as error:
+            self._next = 0.0  # the caller waits retry_after; then Yahoo is asked, and only its answer ends the trouble
             delay = self._limited.next_delay()
             raise SourceError(f"{error}; asking again in {delay:.0f} s", retry_after=delay) from error
         except RetryableError as error:
+            self._next = 0.0
             raise SourceError(str(error), retry_after=error.retry_after or min(self._seconds, 10)) from error
         self._limited.reset()
         return ticks
