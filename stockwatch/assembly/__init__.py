@@ -59,7 +59,12 @@ def owns_an_engine(settings: Settings, names: tuple[str, ...]) -> bool:
 
 def parts(settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int) -> list[Part]:
     """The row of this start. Opens the source, so a bad recording is refused before anything starts (UsageError)."""
-    source: Source | None = open_source(settings) if "producer" in names else None
+
+    def held() -> Store:
+        return Store(places.owner)  # asked for at the source's first need: by then the engines' addresses are known
+
+    knows_store = "clickhouse" in names or settings.clickhouse.url != EMBEDDED
+    source: Source | None = open_source(settings, held if knows_store else None) if "producer" in names else None
     places = engines(settings, source.instruments() if source else [])
     _prepare_what_is_left_out(settings, names, places, source.instruments() if source else [])
     outbox = Outbox(places.kafka.keeps_log)

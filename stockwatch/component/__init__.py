@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from stockwatch.component.children import end, spawn
 from stockwatch.errors import ComponentFailedError, RetryableError
@@ -22,13 +22,11 @@ __all__ = [
     "KafkaAddress",
     "StoreAddress",
     "Worker",
-    "call_with_deadline",
     "end",
     "spawn",
 ]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -171,36 +169,6 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the first delay: it worked."""
         self._delay = self.first
-
-
-def call_with_deadline(call: Callable[[], T], seconds: float, stopping: threading.Event, what: str) -> T:
-    """Run a call that cannot be interrupted (yfinance, DNS) in a daemon thread that may be left behind.
-
-    Raises RetryableError when it has not answered in `seconds`, or at once when `stopping` is set. What the call raises
-    comes through.
-    """
-    done = threading.Event()
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread, not swallowed
-            failure.append(error)
-        finally:
-            done.set()
-
-    threading.Thread(target=work, name=f"call {what}", daemon=True).start()
-    until = time.monotonic() + seconds
-    while not done.wait(0.05):
-        if stopping.is_set():
-            raise RetryableError(f"{what}: given up, stopping")
-        if time.monotonic() > until:
-            raise RetryableError(f"{what}: no answer within {seconds:g} s")
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 @dataclass(frozen=True)

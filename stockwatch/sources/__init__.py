@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from stockwatch.health import Metric
@@ -11,7 +11,17 @@ from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
 from stockwatch.tick import Bar, Tick
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Held", "Source", "open_source"]
+
+
+class Held(Protocol):
+    """What the store already holds of a source, so that nothing is asked for or played twice. Each raises StoreError."""
+
+    def bar_span(self, source: str, symbol: str) -> tuple[int, int] | None:
+        """The first bar's start and the last bar's end (ms); None without bars."""
+
+    def latest_tick_at(self, source: str, symbol: str) -> int | None:
+        """The time (ms) of the newest tick; None without ticks."""
 
 
 class Source(Protocol):
@@ -46,8 +56,11 @@ class Source(Protocol):
         """Give back what it holds, within a second."""
 
 
-def open_source(settings: Settings) -> Source:
-    """The source that the settings name. Raises UsageError for what cannot work, before anything starts."""
+def open_source(settings: Settings, held: Callable[[], Held] | None = None) -> Source:
+    """The source that the settings name. Raises UsageError for what cannot work, before anything starts.
+
+    held: the store, asked for when it is needed first; None where this start knows none.
+    """
     market = settings.market
     if market.source == "replay":
         from stockwatch.sources.replay import Replay
@@ -60,7 +73,7 @@ def open_source(settings: Settings) -> Source:
     if market.source == "auto":
         from stockwatch.sources.auto import Auto
 
-        return Auto(settings)
-    from stockwatch.sources.yahoo_poll import YahooPoll
+        return Auto(settings, held)
+    from stockwatch.sources.yahoo_market import YahooMarket
 
-    return YahooPoll(settings)
+    return YahooMarket(settings, held, stream=market.source == "yahoo-stream")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
 
 from stockwatch.errors import RetryableError
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
-from stockwatch.sources import Source
+from stockwatch.sources import Held, Source
 from stockwatch.sources.simulator import Simulator
 from stockwatch.tick import Bar, Tick
 
@@ -19,12 +21,18 @@ AGAIN_SECONDS = 60.0
 WAIT_SECONDS = 0.1
 
 
-def ask_yahoo(settings: Settings) -> tuple[Source, list[Tick | Bar]]:
-    """Yahoo and what its first poll gave. Raises RetryableError; may take long, so it runs in its own thread."""
-    from stockwatch.sources.yahoo_poll import YahooPoll
+class Answers(Source, Protocol):
+    """A source that knows whether it has ever been answered."""
 
-    source = YahooPoll(settings)
-    return source, source.read(threading.Event())
+    @property
+    def answered(self) -> bool: ...
+
+
+def yahoo(settings: Settings, held: Callable[[], Held] | None) -> Answers:
+    """Yahoo: the stream when it answers, else polls. Takes a second to import, so it is made in a thread."""
+    from stockwatch.sources.yahoo_market import YahooMarket
+
+    return YahooMarket(settings, held, stream=True)
 
 
 class Auto:
@@ -33,15 +41,20 @@ class Auto:
     def __init__(
         self,
         settings: Settings,
-        ask: Callable[[Settings], tuple[Source, list[Tick | Bar]]] = ask_yahoo,
+        held: Callable[[], Held] | None,
+        make: Callable[[Settings, Callable[[], Held] | None], Answers] = yahoo,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._ask, self._clock = settings, ask, clock
-        self._answered: tuple[Source, list[Tick | Bar]] | None = None
+        self._settings, self._held, self._make, self._clock = settings, held, make, clock
+        self._yahoo: Answers | None = None  # one for all questions: it remembers when it was told to keep away
+        self._first: list[Tick | Bar] = []
+        self._answered = False
+        self._changed_over: str | None = None
         self._asked_at = clock()
         self._done = threading.Event()
         self._source: Source | None = None
         self._simulated: Source | None = None
+        self._shown = False  # whether simulated prices were given
         self._begin_asking()
 
     def _begin_asking(self) -> None:
@@ -51,9 +64,14 @@ class Auto:
 
     def _asking(self) -> None:
         try:
-            self._answered = self._ask(self._settings)
+            if self._yahoo is None:
+                self._yahoo = self._make(self._settings, self._held)
+            asking = threading.Event()
+            while not self._yahoo.answered:
+                self._first += self._yahoo.read(asking)
+            self._answered = True
         except RetryableError:
-            self._answered = None  # the detail says that Yahoo does not answer
+            pass  # the detail says that Yahoo does not answer; it is asked again in a minute
         finally:
             self._done.set()
 
@@ -80,29 +98,35 @@ class Auto:
     def detail(self) -> str:
         """What it is, and why."""
         if self._source is not None and self._source is not self._simulated:
-            return self._source.detail
+            since = f"; Yahoo answers since {self._changed_over[11:16]} UTC" if self._changed_over else ""
+            return self._source.detail + since
         return "Yahoo does not answer: simulated prices; Yahoo is asked again every minute"
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The current source's."""
-        return self._source.metrics if self._source else {}
+        """The current source's, and changed_over: when real prices took the simulator's place (ISO, UTC)."""
+        return {**(self._source.metrics if self._source else {}), "changed_over": self._changed_over}
 
     def instruments(self) -> list[Instrument]:
         """None."""
         return []
 
     def close(self) -> None:
-        """Nothing to give back: what still asks is a daemon thread."""
+        """What still asks is a daemon thread."""
+        if self._yahoo is not None:
+            self._yahoo.close()
 
     def read(self, stopping: threading.Event) -> list[Tick | Bar]:
         """From what it is now; changes over as soon as Yahoo has answered."""
         current = self._current(stopping)
         if current is not self._simulated:
             return current.read(stopping)
-        if self._answered is not None:
-            self._source, first = self._answered
+        if self._answered and self._yahoo is not None:
+            if self._shown:
+                self._changed_over = datetime.now(UTC).isoformat(timespec="seconds")
+            self._source, first = self._yahoo, self._first
             return first
         if self._done.is_set() and self._clock() - self._asked_at >= AGAIN_SECONDS:
             self._begin_asking()
+        self._shown = True
         return current.read(stopping)

@@ -6,19 +6,20 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from stockwatch.component import Backoff, call_with_deadline
+from stockwatch import sessions
+from stockwatch.component.call import Call
 from stockwatch.errors import RetryableError, SourceError
 from stockwatch.health import Metric
-from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
-from stockwatch.sources.yahoo_session import RateLimitedError, YahooSession
-from stockwatch.tick import Bar, Tick
+from stockwatch.tick import Tick, now_ms
 
 NAME = "yahoo"
 POLL_DEADLINE_SECONDS = 26.0  # cookie, crumb and quote, each clamped to 8 s
-LIMITED_FIRST_SECONDS, LIMITED_LONGEST_SECONDS = 30.0, 600.0
+AGAIN_SECONDS = 10.0  # after a trouble, at the most
+SLOW_SECONDS = 60.0  # while every market is closed
+BEFORE_OPEN_MS = 150_000  # back to speed this long before the open, so that a slow poll may still be under way
 WAIT_SECONDS = 1.0
 OPTIONAL = {
     "bid": "bid",
@@ -30,90 +31,130 @@ OPTIONAL = {
 }
 
 
+class Quotes(Protocol):
+    """What it asks of Yahoo (see YahooSession)."""
+
+    def quotes(self, symbols: tuple[str, ...]) -> list[dict[str, Any]]: ...
+
+
 class YahooPoll:
-    """A Source. A poll that hangs is left behind in its thread, and no second one is sent before it is done."""
+    """Live ticks by asking. A poll that hangs is left behind in its thread, and no second one is sent before it is done.
 
-    name = NAME
+    clock: monotonic seconds; wall: ms since the epoch. relaxed: set by the stream, which tells the same sooner.
+    """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        session: Quotes,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = now_ms,
+    ) -> None:
         self.symbols = settings.market.tickers
-        self._settings, self._clock = settings, clock
+        self.relaxed = False
+        self.answered = False  # whether Yahoo has ever answered
+        self._session, self._clock, self._wall = session, clock, wall
         self._seconds = settings.market.poll_seconds
-        self._session: YahooSession | None = None
         self._next = 0.0
-        self._hanging = threading.Lock()  # held by the one poll that is under way
-        self._limited = Backoff(LIMITED_FIRST_SECONDS, LIMITED_LONGEST_SECONDS)
+        self._asked: Call[list[dict[str, Any]]] | None = None
+        self._began = 0.0
+        self._troubled = False
+        self._slow = False  # every market is closed
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._told: dict[str, Metric] = {}
-        self._unknown: list[str] = []
+        self.unknown: list[str] = []
+        self.states: dict[str, str] = {}  # Yahoo's marketState by symbol
+        self._delays: dict[str, float] = {}
 
     @property
     def detail(self) -> str:
-        """How it asks, and whom Yahoo does not know."""
-        streaming = "streaming is not built yet, so " if self._settings.market.source == "yahoo-stream" else ""
-        said = f"{streaming}Yahoo is asked every {self._seconds:g} s"
-        return f"{said}; unknown to Yahoo: {', '.join(self._unknown)}" if self._unknown else said
+        """How it asks."""
+        if self._slow:
+            return f"every market is closed: Yahoo is asked every {max(SLOW_SECONDS, self._seconds):g} s"
+        return f"Yahoo is asked every {self._seconds:g} s"
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Requests, unknown tickers, Yahoo's delay, each market's state and each company's name."""
-        return {"requests": self._session.requests if self._session else 0, **self._told}
+        """Unknown tickers, Yahoo's delay, each market's state and each company's name."""
+        return self._told
 
-    def instruments(self) -> list[Instrument]:
-        """None: Yahoo's calendars follow from the symbols."""
-        return []
+    def delay_ms(self, symbol: str) -> int:
+        """By how much Yahoo's data of a symbol is late, as it says itself."""
+        return int(self._delays.get(symbol, 0) * 60_000)
 
-    def close(self) -> None:
-        """Left to the process: closing under a poll that hangs would wait for it."""
+    def is_open(self, symbol: str) -> bool:
+        """Whether a symbol trades now: Yahoo's own state, the calendar where that is missing."""
+        state = self.states.get(symbol)
+        return state == "REGULAR" if state else sessions.status(sessions.market_of(symbol), self._wall()).is_open
 
-    def read(self, stopping: threading.Event) -> list[Tick | Bar]:
-        """What has changed since the last poll, once the next one is due."""
-        wait = self._next - self._clock()
-        if wait > 0:
-            stopping.wait(min(wait, WAIT_SECONDS))
+    def all_closed(self) -> bool:
+        """Whether every known ticker's market is closed and none opens in a moment."""
+        known = [symbol for symbol in self.symbols if symbol not in self.unknown]
+        return not any(self.is_open(symbol) or self._opens_soon(symbol) for symbol in known)
+
+    def _opens_soon(self, symbol: str) -> bool:
+        now = self._wall()
+        opens = sessions.status(sessions.market_of(symbol), now).opens_at
+        return opens is not None and opens - now <= BEFORE_OPEN_MS
+
+    def read(
+        self, stopping: threading.Event, wait: float = WAIT_SECONDS, enough: Callable[[], bool] = lambda: False
+    ) -> list[Tick]:
+        """What has changed since the last poll, once it is due and answered; waits for that at most `wait` seconds.
+
+        After a trouble it waits for the answer: only that ends the trouble. Raises SourceError, with retry_after.
+        """
+        if self._asked is None:
+            left = self._next - self._clock()
+            if left > 0:
+                stopping.wait(min(left, wait))
+                return []
+            self._began = self._clock()
+            self._asked = Call(lambda: self._session.quotes(self.symbols), "asking Yahoo")
+        patience = POLL_DEADLINE_SECONDS if self._troubled and wait else wait
+        if not self._asked.wait(patience, lambda: stopping.is_set() or enough()):
+            if self._clock() - self._began >= POLL_DEADLINE_SECONDS:
+                self._troubled = True
+                raise SourceError("Yahoo has not answered the last request yet", retry_after=AGAIN_SECONDS)
             return []
-        self._next = self._clock() + self._seconds
+        asked, self._asked = self._asked, None
         try:
-            ticks = self._ticks(call_with_deadline(self._poll, POLL_DEADLINE_SECONDS, stopping, "Yahoo"))
-        except RateLimitedError as error:
-            self._next = 0.0  # the caller waits retry_after; then Yahoo is asked, and only its answer ends the trouble
-            delay = self._limited.next_delay()
-            raise SourceError(f"{error}; asking again in {delay:.0f} s", retry_after=delay) from error
+            quotes = asked.result()
         except RetryableError as error:
-            self._next = 0.0
-            raise SourceError(str(error), retry_after=error.retry_after or min(self._seconds, 10)) from error
-        self._limited.reset()
+            self._troubled = True
+            wait_for = error.retry_after or min(self._seconds, AGAIN_SECONDS)
+            self._next = self._clock() + (wait_for if self.relaxed else 0)  # a caller that is not relaxed waits by itself
+            raise SourceError(str(error), retry_after=wait_for) from error
+        self._troubled, self.answered = False, True
+        ticks = self._ticks(quotes)
+        self._slow = self.all_closed()
+        self._next = self._began + (max(SLOW_SECONDS, self._seconds) if self._slow or self.relaxed else self._seconds)
         return ticks
 
-    def _poll(self) -> list[dict[str, Any]]:
-        """In a thread that may be left behind."""
-        if not self._hanging.acquire(blocking=False):
-            raise SourceError("Yahoo has not answered the last request yet")
-        try:
-            if self._session is None:
-                self._session = YahooSession(self._settings)
-            return self._session.quotes(self.symbols)
-        finally:
-            self._hanging.release()
+    def hurry(self) -> None:
+        """Ask at once, at the next read: the stream is lost."""
+        self.relaxed, self._next = False, 0.0
 
-    def _ticks(self, quotes: list[dict[str, Any]]) -> list[Tick | Bar]:
-        ticks: list[Tick | Bar] = []
+    def _ticks(self, quotes: list[dict[str, Any]]) -> list[Tick]:
+        ticks: list[Tick] = []
+        known: dict[str, dict[str, Any]] = {}
         for quote in quotes:
             tick = tick_of(quote)
-            if tick is None:
+            if tick is None or tick.symbol not in self.symbols:
                 continue
+            known[tick.symbol] = quote
             state = (tick.at, tick.day_volume, tick.price)
             if self._seen.get(tick.symbol) != state:
                 self._seen[tick.symbol] = state
                 ticks.append(tick)
-        known = {quote.get("symbol") for quote in quotes if tick_of(quote) is not None}
-        self._unknown = [symbol for symbol in self.symbols if symbol not in known]
-        named = [quote for quote in quotes if quote.get("symbol") in known]
+        self.unknown = [symbol for symbol in self.symbols if symbol not in known]
+        self.states = {symbol: str(quote["marketState"]) for symbol, quote in known.items() if quote.get("marketState")}
+        self._delays = {symbol: _number(quote.get("exchangeDataDelayedBy")) or 0 for symbol, quote in known.items()}
         self._told = {
-            "unknown": self._unknown,
-            "delay_minutes": {quote["symbol"]: quote.get("exchangeDataDelayedBy", 0) for quote in named},
-            "market_states": {quote["symbol"]: quote.get("marketState", "") for quote in named},
-            "names": {quote["symbol"]: quote.get("shortName", "") for quote in named},
+            "unknown": self.unknown,
+            "delay_minutes": self._delays,
+            "market_states": self.states,
+            "names": {symbol: quote.get("shortName", "") for symbol, quote in known.items()},
         }
         return ticks
 

@@ -1,44 +1,49 @@
-"""One curl_cffi session for all of yfinance, and the bulk quote request. yfinance is imported only in yahoo_* modules."""
+"""One curl_cffi session for all of yfinance: bulk quotes, and a ticker's bars. yfinance is imported only in yahoo_* modules."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import curl_cffi
 import curl_cffi.requests
+import pandas as pd
 import yfinance
 from curl_cffi.requests.exceptions import RequestException
 from yfinance.data import YfData
-from yfinance.exceptions import YFException, YFRateLimitError
+from yfinance.exceptions import YFException, YFRateLimitError, YFTickerMissingError
 
 from stockwatch.errors import SourceError
 from stockwatch.settings import Settings
+from stockwatch.sources.gate import Gate
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
+CHART_PATH = "/v8/finance/chart/"
 CHUNK = 50  # symbols in one request
 CALL_SECONDS = 8.0  # yfinance's own timeout does not cover cookie and crumb; the session clamps every call
-
-
-class RateLimitedError(SourceError):
-    """429: Yahoo wants to be left alone."""
+LIMITED = "rate limited by Yahoo (429)"
 
 
 class _Session(curl_cffi.requests.Session[Any]):
     """Counts requests, and lets none take longer than CALL_SECONDS."""
 
-    quotes = 0
+    quotes, charts = 0, 0
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["timeout"] = min(kwargs.get("timeout") or CALL_SECONDS, CALL_SECONDS)
         if url.startswith(QUOTE_URL):
             self.quotes += 1
+        elif CHART_PATH in url:
+            self.charts += 1
         return super().request(method, url, *args, **kwargs)
 
 
 class YahooSession:
-    """Yahoo through yfinance's own code."""
+    """Yahoo through yfinance's own code. Its calls may hang for CALL_SECONDS a request, so they belong in daemon threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         market = settings.market
         verify: bool | str = str(settings.resolve(market.ca_file)) if market.ca_file else True
         self._session = _Session(impersonate="chrome", verify=verify)  # type: ignore[arg-type]  # its stub knows no path; curl takes one
@@ -46,45 +51,84 @@ class YahooSession:
         yfinance.config.debug.hide_exceptions = False  # else errors become empty frames
         yfinance.config.network.proxy = market.proxy or None
         self._data: Any = None
+        self._tickers: dict[str, yfinance.Ticker] = {}  # each remembers its time zone
+        self.gate = Gate(clock)
 
     @property
-    def requests(self) -> int:
-        """How many quote requests were made."""
-        return self._session.quotes
+    def requests(self) -> dict[str, int]:
+        """How many requests were made, by kind: quotes and bars."""
+        return {"requests": self._session.quotes, "bar_requests": self._session.charts}
 
     def quotes(self, symbols: tuple[str, ...]) -> list[dict[str, Any]]:
         """One request for up to 50 symbols; what Yahoo does not know is absent. Raises SourceError with a plain reason."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(symbols), CHUNK):
             asked = {"symbols": ",".join(symbols[start : start + CHUNK]), "formatted": "false"}
-            try:
+            with self._asking():
                 self._data = self._data or YfData(session=self._session)
                 answer = self._data.get_raw_json(QUOTE_URL, params=asked)
                 result = answer["quoteResponse"]["result"]
                 if not isinstance(result, list) or not all(isinstance(entry, dict) for entry in result):
                     raise TypeError("quotes are not a list of objects")
                 found += result
-            except YFRateLimitError as error:
-                raise RateLimitedError("rate limited by Yahoo (429)") from error
-            except RequestException as error:
-                raise _named(error) from error
-            except YFException as error:
-                raise SourceError(f"Yahoo refuses: {str(error)[:120]}") from error
-            except (ValueError, KeyError, TypeError) as error:
-                raise SourceError("Yahoo's answer is not understood") from error
         return found
+
+    def bars(self, symbol: str, start_ms: int, end_ms: int | None, minutes: int) -> pd.DataFrame:
+        """Bars of `minutes` that start in [start, end), None: until now, the forming one too; as Ticker.history gives them.
+
+        Index: their start, tz-aware; Open, High, Low, Close, Volume. Empty where Yahoo has none. Raises SourceError.
+        """
+        ticker = self._tickers.setdefault(symbol, yfinance.Ticker(symbol, session=self._session))
+        with self._asking():
+            try:
+                found: pd.DataFrame = ticker.history(
+                    start=pd.Timestamp(start_ms, unit="ms", tz="UTC"),
+                    end=None if end_ms is None else pd.Timestamp(end_ms, unit="ms", tz="UTC"),
+                    interval=f"{minutes}m",
+                    auto_adjust=False,
+                    actions=False,
+                )
+                return found
+            except YFTickerMissingError:  # no such ticker, or nothing in that time
+                return pd.DataFrame()
+            except RequestException as error:
+                if _status(error) == 404:
+                    return pd.DataFrame()
+                raise
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """One question: not asked while the gate is shut, and its outcome moves the gate. Every trouble leaves as SourceError."""
+        self.gate.check()
+        try:
+            yield
+        except YFRateLimitError as error:
+            raise self.gate.limited(LIMITED) from error
+        except RequestException as error:
+            raise self._named(error) from error
+        except YFException as error:
+            raise self.gate.failed(f"Yahoo refuses: {str(error)[:120]}") from error
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise self.gate.failed("Yahoo's answer is not understood") from error
+        self.gate.answered()
+
+    def _named(self, error: RequestException) -> SourceError:
+        status = _status(error)
+        if status == 429:
+            return self.gate.limited(LIMITED)
+        if status in (401, 403):  # the cookie or the crumb; more requests make it worse
+            return self.gate.limited(f"Yahoo refuses its own crumb ({status})")
+        if status:
+            return self.gate.failed(f"Yahoo answers with an error ({status})")
+        if "timed out" in str(error).lower():
+            return self.gate.failed(f"Yahoo does not answer within {CALL_SECONDS:g} s")
+        return self.gate.failed("Yahoo cannot be reached")
 
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
 
 
-def _named(error: RequestException) -> SourceError:
+def _status(error: RequestException) -> int | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if status == 429:
-        return RateLimitedError("rate limited by Yahoo (429)")
-    if status:
-        return SourceError(f"Yahoo answers with an error ({status})")
-    if "timed out" in str(error).lower():
-        return SourceError(f"Yahoo does not answer within {CALL_SECONDS:g} s")
-    return SourceError("Yahoo cannot be reached")
+    return int(status) if status else None

@@ -135,6 +135,16 @@ class Store:
         """When the oldest tick or bar begins (ms); None without any."""
         return self._number("oldest", source, symbol)
 
+    def bar_span(self, source: str, symbol: str) -> tuple[int, int] | None:
+        """The first bar's start and the last bar's end (ms); None without bars."""
+        first, last = self._rows("bar_span", source, symbol)[0]
+        return None if first is None else (int(first), int(last))
+
+    def latest_tick_at(self, source: str, symbol: str) -> int | None:
+        """The time (ms) of the newest tick; None without ticks."""
+        rows = self._rows("latest_tick", source, symbol)
+        return int(rows[0][0]) if rows else None
+
     def symbols(self, source: str) -> list[str]:
         """The symbols that a source has written, sorted."""
         return [row[0] for row in self._rows("symbols", source)]

@@ -6,16 +6,15 @@ are sessions with the last known hours, and `holidays_known` is False.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+
+from stockwatch.sessions.calendars import calendar_year, exchanges, local_ms, with_auction
 
 Int64s = npt.NDArray[np.int64]
 DAY_MS = 86_400_000
@@ -65,7 +64,7 @@ class SessionStatus:
 
 def market_of(symbol: str) -> Market:
     """The exchange of a symbol by Yahoo's rules: suffix, -USD crypto, =X currencies, =F futures, else the US."""
-    data = _data()
+    data = exchanges()
     if symbol.endswith("=X"):
         return _market(data["kind"]["fx"])
     if symbol.endswith("=F"):
@@ -99,7 +98,7 @@ def is_calendar(name: str) -> bool:
 
 def calendar_timezone(name: str) -> str | None:
     """The zone of a calendar's exchange; None for "24/7"."""
-    return None if name == ROUND_THE_CLOCK else str(_year(name, 2024).timezone)
+    return None if name == ROUND_THE_CLOCK else str(calendar_year(name, 2024).timezone)
 
 
 def segments(market: Market, start_ms: int, end_ms: int) -> Segments:
@@ -109,15 +108,15 @@ def segments(market: Market, start_ms: int, end_ms: int) -> Segments:
     last = _date(end_ms, zone) + timedelta(days=1)
     if market.calendar is None:
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        midnights = np.array([_ms(day, zone) for day in [*days, last + timedelta(days=1)]], np.int64)
+        midnights = np.array([local_ms(day, zone) for day in [*days, last + timedelta(days=1)]], np.int64)
         found = Segments(midnights[:-1], midnights[1:], midnights[:-1])
     else:
-        rows = [row for year in range(first.year, last.year + 1) for row in _year(market.calendar, year).rows]
-        rows = [row for row in rows if first <= row[0] <= last]
+        rows = [row for year in range(first.year, last.year + 1) for row in calendar_year(market.calendar, year).rows]
+        rows = [with_auction(market.code, zone, row) for row in rows if first <= row[0] <= last]
         found = Segments(
             np.array([row[1] for row in rows], np.int64),
             np.array([row[2] for row in rows], np.int64),
-            np.array([_ms(row[0], zone) for row in rows], np.int64),
+            np.array([local_ms(row[0], zone) for row in rows], np.int64),
         )
     touches = (found.close > start_ms) & (found.open <= end_ms)
     dates = np.isin(found.session, found.session[touches])
@@ -127,7 +126,7 @@ def segments(market: Market, start_ms: int, end_ms: int) -> Segments:
 def status(market: Market, at_ms: int) -> SessionStatus:
     """Open or closed at a moment. A holiday next week is seen; ten days ahead are looked at."""
     near = segments(market, at_ms - 2 * DAY_MS, at_ms + 10 * DAY_MS)
-    known = market.calendar is None or _year(market.calendar, _date(at_ms, market.timezone).year).known(at_ms)
+    known = market.calendar is None or calendar_year(market.calendar, _date(at_ms, market.timezone).year).known(at_ms)
     if market.calendar is None:
         return SessionStatus(True, None, None, True)
     now = (near.open <= at_ms) & (at_ms < near.close)
@@ -155,60 +154,22 @@ def window_start(market: Market, end_ms: int, minutes: int, count: int) -> int:
         days *= 2
 
 
-@dataclass(frozen=True)
-class _Year:
-    """One calendar's year: (date, open ms, close ms) rows, and until when (ms) its holidays are known."""
-
-    rows: tuple[tuple[date, int, int], ...]
-    known_until: int
-    timezone: ZoneInfo
-
-    def known(self, at_ms: int) -> bool:
-        return at_ms < self.known_until
+def next_close(market: Market, after_ms: int, minutes: int) -> int | None:
+    """The end (ms) of the first candle of `minutes` that closes after a moment; None where no session is known."""
+    width = minutes * 60_000
+    near = segments(market, after_ms + 1, after_ms + 10 * DAY_MS)
+    for opened, closed in zip(near.open.tolist(), near.close.tolist(), strict=True):
+        if closed > after_ms:
+            return int(min(opened + (max(after_ms - opened, 0) // width + 1) * width, closed))
+    return None
 
 
-@cache
-def _year(calendar: str, year: int) -> _Year:
-    """Made once a year of a calendar: exchange_calendars takes 40 to 140 ms for it."""
-    import exchange_calendars
-    import pandas as pd
-
-    january = exchange_calendars.get_calendar(calendar, start="2024-01-02", end="2024-01-31")
-    kind, zone = type(january), ZoneInfo(str(january.tz))
-    first, last = pd.Timestamp(year, 1, 1), pd.Timestamp(year, 12, 31)
-    lowest, highest = kind.bound_min(), kind.bound_max()
-    begin = first if lowest is None else max(first, lowest)
-    end = last if highest is None else min(last, highest)
-    rows: list[tuple[date, int, int]] = []
-    if begin < end:
-        schedule = exchange_calendars.get_calendar(calendar, start=begin, end=end).schedule
-        for label, opened, pause, resumed, closed in schedule.itertuples():
-            stretches = [(opened, closed)] if pd.isna(pause) else [(opened, pause), (resumed, closed)]
-            rows += [(label.date(), _stamp(a), _stamp(b)) for a, b in stretches]
-    if end < last:  # past its end: weekdays, with the hours of the last session that is known
-        latest = highest.year if highest is not None else year
-        sample = rows[-1:] if begin < end else list(_year(calendar, latest).rows[-1:])
-        day = max(end + pd.Timedelta(days=1), first).date()
-        while sample and day <= last.date():
-            if day.weekday() < 5:
-                shift = _ms(day, zone) - _ms(sample[0][0], zone)
-                rows += [(day, a + shift, b + shift) for _day, a, b in sample]
-            day += timedelta(days=1)
-    for extra in _data()["extra_session"]:
-        if extra["calendar"] == calendar and extra["date"].year == year:
-            rows = [row for row in rows if row[0] != extra["date"]]
-            rows.append((extra["date"], *(_ms(extra["date"], zone, extra[key]) for key in ("open", "close"))))
-    known_until = 2**62 if highest is None else _ms(highest.date() + timedelta(days=1), zone)
-    return _Year(tuple(sorted(rows)), known_until, zone)
-
-
-def _stamp(moment: Any) -> int:
-    return int(moment.value // 1_000_000)
-
-
-def _ms(day: date, zone: ZoneInfo, at: time = time()) -> int:
-    """The moment (ms) of a local time of a day; right on both DST changes."""
-    return int(datetime.combine(day, at, tzinfo=zone).timestamp() * 1000)
+def begun(market: Market, at_ms: int, count: int) -> Segments:
+    """The last `count` sessions that have begun by a moment, today's too; fewer where fewer are known."""
+    near = segments(market, at_ms - (count * 2 + 14) * DAY_MS, at_ms)
+    had = near.open <= at_ms
+    dates = np.isin(near.session, np.unique(near.session[had])[-count:])
+    return Segments(near.open[dates & had], near.close[dates & had], near.session[dates & had])
 
 
 def _date(at_ms: int, zone: ZoneInfo) -> date:
@@ -217,8 +178,3 @@ def _date(at_ms: int, zone: ZoneInfo) -> date:
 
 def _market(entry: dict[str, str]) -> Market:
     return Market(entry["code"], entry.get("calendar"), ZoneInfo(entry["timezone"]), entry["currency"])
-
-
-@cache
-def _data() -> dict[str, Any]:
-    return tomllib.loads(files("stockwatch").joinpath("data/exchanges.toml").read_text(encoding="utf-8"))
