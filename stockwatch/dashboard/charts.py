@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -46,9 +47,22 @@ def candles(frame: pd.DataFrame, zone: ZoneInfo, currency: str, mark: str = "") 
     return figure
 
 
+def rises(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which candles rose, by plotly's own rule, so that both charts agree on a candle that closed where it opened.
+
+    Such a candle is held against the close before it, and where that is the same too, it goes on as the one before.
+    """
+    close = frame["close"].to_numpy(np.float64)
+    direction = np.sign(close - frame["open"].to_numpy(np.float64))
+    direction = np.where(direction == 0, np.sign(np.diff(close, prepend=close[:1])), direction)
+    told = np.maximum.accumulate(np.where(direction != 0, np.arange(len(close)), 0))
+    rose: npt.NDArray[np.bool_] = direction[told] >= 0
+    return rose
+
+
 def volumes(frame: pd.DataFrame, zone: ZoneInfo, mark: str = "") -> go.Figure:
     """The volume chart over the same candles: one bar trace, each bar in its own candle's two colours."""
-    rose = (frame["close"] >= frame["open"]).tolist()
+    rose = rises(frame).tolist()
     figure = go.Figure(
         go.Bar(
             x=list(range(len(frame))),

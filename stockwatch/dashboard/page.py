@@ -95,7 +95,7 @@ def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
         parts = [f"{name} <b>{numbers.number(value, currency)}</b>" for name, value in zip("OHLC", ohlc, strict=True)]
         said.append(f"<b>{clock}</b>{forming} {' '.join(parts)}")
         traded.append(f"<b>{clock}</b>{forming} <b>{numbers.volume(volume)}</b>")
-    rose = int((frame["close"] >= frame["open"]).sum())
+    rose = int(charts.rises(frame).sum())
     summary = f"{len(frame)} candles of {minutes} minutes of {view.symbol}: {rose} rose, {len(frame) - rose} fell"
     tags = tags_of(view, health)
     return {

@@ -43,6 +43,12 @@ def test_volume_bars_have_their_candles_colours_in_one_trace() -> None:
     assert list(volumes[0].x) == list(candles[0].x) == list(range(50))
 
 
+def test_a_candle_that_closed_where_it_opened_has_the_colour_that_plotly_gives_it() -> None:
+    opens, closes = [5, 5, 4, 4, 3, 3, 6.0], [5, 4, 4, 6, 3, 3, 6.0]  # alone; fell; as before it; rose; below; as before; above
+    rose = charts.rises(pd.DataFrame({"open": opens, "close": closes})).tolist()
+    assert rose == [True, False, False, True, False, False, True]
+
+
 def test_every_sessions_first_candle_is_labelled() -> None:
     where, labels = charts.time_labels(frame(), IST)
     assert (45, "09:15") in list(zip(where, labels, strict=True))
