@@ -1,6 +1,7 @@
 """Yahoo on loopback: a TLS server with Yahoo's four endpoints behind a CONNECT proxy, so that yfinance's own code runs.
 
-Shaped after what yfinance 1.7 asks: `/` (cookie), /v1/test/getcrumb, /v7/finance/quote. Modes: ok, 429, 500, hang, rubbish.
+Shaped after what yfinance 1.7 asks: `/` (cookie), /v1/test/getcrumb, /v7/finance/quote, /v8/finance/chart/SYMBOL.
+Modes: ok, 429, 500, hang, rubbish.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import ssl
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+CHART = "/v8/finance/chart/"
 HOSTS = ["finance.yahoo.com", "*.finance.yahoo.com", "fc.yahoo.com", "*.yahoo.com", "yahoo.com"]
 
 
@@ -33,6 +35,22 @@ def quote(symbol: str, at: int, price: float, volume: int, **more: Any) -> dict[
     }  # fmt: skip
 
 
+Row = tuple[int, float, float, float, float, int]  # start (s, UTC), open, high, low, close, volume
+
+
+class Market(Protocol):
+    """Who answers when the stub is to be more than a list of quotes; times in seconds since the epoch, UTC."""
+
+    def quotes(self, symbols: list[str]) -> list[dict[str, Any]]: ...
+    def bars(self, symbol: str, start: int, end: int, minutes: int) -> list[Row]:
+        """Raises KeyError for a symbol that there is not."""
+
+    def periods(self, symbol: str, start: int, end: int) -> list[tuple[int, int]]:
+        """The regular trading periods in it."""
+
+    def zone(self, symbol: str) -> str: ...
+
+
 class YahooStub:
     """A context: .proxy_url and .ca_file go into the settings; .quotes and .mode may be changed while it runs."""
 
@@ -41,6 +59,9 @@ class YahooStub:
         self.mode = "ok"
         self.answer: Any = None  # a whole quote answer instead of `quotes`
         self.asked: list[list[str]] = []  # the symbols of each quote request
+        self.market: Market | None = None  # answers instead of `quotes`; without one there are no bars
+        self.charted: list[tuple[str, int, int, int]] = []  # symbol, start, end, minutes of each request for bars
+        self.chart_mode = ""  # another mode for bars alone
         self.ca_file = folder / "yahoo-ca.pem"
         self._chain = folder / "yahoo-chain.pem"
         self._make_certificate()
@@ -111,20 +132,56 @@ class YahooStub:
         parts = urlsplit(path)
         if parts.path == "/v1/test/getcrumb":
             return 200, b"crumb"
-        if parts.path != "/v7/finance/quote":
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if parts.path.startswith(CHART):
+            mode = self.chart_mode or self.mode
+        elif parts.path == "/v7/finance/quote":
+            mode = self.mode
+            self.asked.append(query["symbols"].split(","))
+        else:
             return 200, b"<html></html>"
-        wanted = parse_qs(parts.query)["symbols"][0].split(",")
-        self.asked.append(wanted)
-        if self.mode == "hang":
+        if mode == "hang":
             await asyncio.sleep(3600)
-        if self.mode in ("429", "500"):
-            return int(self.mode), b"Too Many Requests" if self.mode == "429" else b"error"
-        if self.mode == "rubbish":
+        if mode in ("429", "500"):
+            return int(mode), b"Too Many Requests" if mode == "429" else b"error"
+        if mode == "rubbish":
             return 200, b"<html>not json"
+        if parts.path.startswith(CHART):
+            return self._chart(unquote(parts.path.removeprefix(CHART)), query)
         if self.answer is not None:
             return 200, json.dumps(self.answer).encode()
-        found = [entry for entry in self.quotes if entry["symbol"] in wanted]
+        wanted = self.asked[-1]
+        found = self.market.quotes(wanted) if self.market else [entry for entry in self.quotes if entry["symbol"] in wanted]
         return 200, json.dumps({"quoteResponse": {"result": found, "error": None}}).encode()
+
+    def _chart(self, symbol: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """/v8/finance/chart, as yfinance reads it: for the time zone (range, 1d) and for bars (period1, period2)."""
+        start, end = int(query.get("period1", 0)), int(query.get("period2", 0))
+        try:
+            if self.market is None:
+                raise KeyError(symbol)
+            zone = self.market.zone(symbol)
+            rows: list[Row] = []
+            if "period1" in query:
+                minutes = int(query["interval"].removesuffix("m"))
+                self.charted.append((symbol, start, end, minutes))
+                rows = self.market.bars(symbol, start, end, minutes)
+            periods = self.market.periods(symbol, start, end)
+        except KeyError:
+            error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
+            return 404, json.dumps({"chart": {"result": None, "error": error}}).encode()
+        trading = [[{"timezone": "X", "gmtoffset": 0, "start": opened, "end": closed}] for opened, closed in periods]
+        meta = {
+            "currency": "INR", "symbol": symbol, "exchangeName": "NSI", "instrumentType": "EQUITY", "exchangeTimezoneName": zone,
+            "gmtoffset": 0, "timezone": "X", "priceHint": 2, "dataGranularity": query["interval"], "range": "",
+            "validRanges": ["1d", "5d", "1mo"], "tradingPeriods": trading,
+        }  # fmt: skip
+        quote: dict[str, list[Any]] = {}
+        if rows:
+            _starts, *columns = zip(*rows, strict=True)
+            quote = {name: list(column) for name, column in zip(("open", "high", "low", "close", "volume"), columns, strict=True)}
+        result = {"meta": meta, "indicators": {"quote": [quote]}, "timestamp": [row[0] for row in rows]}
+        return 200, json.dumps({"chart": {"result": [result], "error": None}}).encode()
 
     def _make_certificate(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

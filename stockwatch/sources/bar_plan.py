@@ -122,6 +122,10 @@ class Plan:
         line.due = now + AGAIN_MS if line.again else self._next_due(request.symbol, now)
         return line.known
 
+    def postpone(self, symbol: str, until: int) -> None:
+        """A request was not answered: the same one again, not before `until`; other symbols go on."""
+        self._lines[symbol].due = until
+
     def backfilled(self) -> int:
         """How many of `backfills` symbols are filled."""
         return self.backfills - sum(line.backfilling for line in self._lines.values())

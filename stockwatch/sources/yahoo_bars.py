@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from stockwatch.component import Backoff
 from stockwatch.errors import RetryableError, StoreError
 from stockwatch.health import Metric
 from stockwatch.settings import Settings
@@ -21,7 +22,7 @@ from stockwatch.tick import Bar, now_ms
 NAME = "yahoo"
 MINUTE_MS = 60_000
 PAUSE_SECONDS = 0.1  # between two requests: never a burst
-AGAIN_SECONDS = 5.0  # after a trouble, where the gate names no time
+AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 5.0, 30.0  # after a trouble with one symbol, where the gate names no time
 LONGEST_WAIT_SECONDS = 5.0  # then the wall clock is looked at again: a laptop may have slept
 COLUMNS = ("Open", "High", "Low", "Close")
 
@@ -71,7 +72,7 @@ class YahooBars:
         self._ready: list[Bar] = []
         self._count = 0
         self._planned = 0
-        self._trouble = ""
+        self._troubles: dict[str, tuple[str, Backoff]] = {}  # by symbol: the last reason, and how long to wait
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
@@ -99,8 +100,9 @@ class YahooBars:
     def detail(self) -> str:
         """The backfill's progress, or why bars cannot be had; empty when all is well."""
         done, whole = self._plan.backfilled(), self._plan.backfills
-        if self._trouble:
-            return f"no bars now, so closed candles are from ticks: {self._trouble}"
+        if troubles := dict(self._troubles):
+            names = ", ".join([*troubles][:3]) + (" and others" if len(troubles) > 3 else "")
+            return f"no bars of {names} now, so closed candles are from ticks: {next(iter(troubles.values()))[0]}"
         return f"backfill {done} of {whole} tickers" if done < whole else ""
 
     @property
@@ -125,13 +127,17 @@ class YahooBars:
             request = self._plan.next(self._clock(), self._unknown())
             if request is None:
                 return min(self._plan.wait_ms(self._clock(), self._unknown()) / 1000 + 0.01, LONGEST_WAIT_SECONDS)
-            self._ask(request)
         except StoreError:
             return 1.0  # not up yet, or away: what it holds decides what is asked
+        try:
+            self._ask(request)
         except RetryableError as error:
-            self._trouble = str(error)
-            return error.retry_after or AGAIN_SECONDS
-        self._trouble = ""
+            backoff = self._troubles.get(request.symbol, ("", Backoff(AGAIN_SECONDS, LONGEST_AGAIN_SECONDS)))[1]
+            self._troubles[request.symbol] = (str(error), backoff)
+            wait = error.retry_after or backoff.next_delay()
+            self._plan.postpone(request.symbol, self._clock() + int(wait * 1000))
+            return min(error.retry_after or PAUSE_SECONDS, LONGEST_WAIT_SECONDS)
+        self._troubles.pop(request.symbol, None)
         return PAUSE_SECONDS
 
     def _begin(self, symbol: str) -> None:

@@ -79,7 +79,7 @@ class YahooSession:
         Index: their start, tz-aware; Open, High, Low, Close, Volume. Empty where Yahoo has none. Raises SourceError.
         """
         ticker = self._tickers.setdefault(symbol, yfinance.Ticker(symbol, session=self._session))
-        with self._asking():
+        with self._asking(bars=True):
             try:
                 found: pd.DataFrame = ticker.history(
                     start=pd.Timestamp(start_ms, unit="ms", tz="UTC"),
@@ -97,29 +97,33 @@ class YahooSession:
                 raise
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """One question: not asked while the gate is shut, and its outcome moves the gate. Every trouble leaves as SourceError."""
+    def _asking(self, *, bars: bool = False) -> Iterator[None]:
+        """One question: not asked while the gate is shut, and its outcome moves the gate. Every trouble leaves as SourceError.
+
+        A wrong answer about one symbol's bars says nothing of the network, so it does not hold back live prices.
+        """
         self.gate.check()
+        failed = SourceError if bars else self.gate.failed
         try:
             yield
         except YFRateLimitError as error:
             raise self.gate.limited(LIMITED) from error
         except RequestException as error:
-            raise self._named(error) from error
+            raise self._named(error, failed) from error
         except YFException as error:
-            raise self.gate.failed(f"Yahoo refuses: {str(error)[:120]}") from error
+            raise failed(f"Yahoo refuses: {str(error)[:120]}") from error
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise self.gate.failed("Yahoo's answer is not understood") from error
+            raise failed("Yahoo's answer is not understood") from error
         self.gate.answered()
 
-    def _named(self, error: RequestException) -> SourceError:
+    def _named(self, error: RequestException, failed: Callable[[str], SourceError]) -> SourceError:
         status = _status(error)
         if status == 429:
             return self.gate.limited(LIMITED)
         if status in (401, 403):  # the cookie or the crumb; more requests make it worse
             return self.gate.limited(f"Yahoo refuses its own crumb ({status})")
         if status:
-            return self.gate.failed(f"Yahoo answers with an error ({status})")
+            return failed(f"Yahoo answers with an error ({status})")
         if "timed out" in str(error).lower():
             return self.gate.failed(f"Yahoo does not answer within {CALL_SECONDS:g} s")
         return self.gate.failed("Yahoo cannot be reached")
