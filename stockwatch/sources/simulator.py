@@ -1,7 +1,8 @@
 """The simulator: made-up prices round the clock, so that everything runs without a network. Always marked as simulated.
 
 Ticks lie on a grid of 1 / ticks_per_second aligned to the epoch, so a restart repeats the same ticks, which identity makes
-invisible. History comes as one-minute bars of the same path.
+invisible. Each minute that is closed comes as a bar too, made of the same path as by one tick a second: so candles are the same
+whatever the rate. History comes as bars alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
-from stockwatch.sources.price_path import MINUTE_MS, SECOND_MS, Day, Int64s, PricePath
+from stockwatch.sources.day_shape import MINUTE_MS, Floats, Int64s
+from stockwatch.sources.price_path import SECOND_MS, Day, PricePath
 from stockwatch.tick import Bar, Tick, now_ms
 
 NAME = "simulator"
@@ -44,6 +46,7 @@ class Simulator:
         self._paths = [PricePath(seed, symbol) for symbol in symbols]
         self._history: Iterator[list[Tick | Bar]] | None = None
         self._last = 0  # ms: everything up to here is given
+        self._closed = 0  # ms: the minutes before this are given as bars
 
     @classmethod
     def of(cls, settings: Settings) -> Simulator:
@@ -76,24 +79,32 @@ class Simulator:
         if (part := next(self._history, None)) is not None:
             return part
         if now - self._last > CATCH_UP_MS:
-            minute = now // MINUTE_MS * MINUTE_MS
-            bars = [bar for path in self._paths for bar in self._bars(path, self._last // MINUTE_MS * MINUTE_MS, minute)]
-            return [*bars, *self._ticks(minute - round(self._step) - 1, now)]
+            return [*self._closed_minutes(now), *self._ticks(_minute(now) - round(self._step) - 1, now)]
         due = self._last + self._step - now
         stopping.wait(min(max(due / 1000, GRAIN_SECONDS), WAIT_SECONDS))
-        return self._ticks(self._last, self._clock())
+        now = self._clock()
+        return [*self._ticks(self._last, now), *self._closed_minutes(now)]
 
     def _past(self, now: int) -> Iterator[list[Tick | Bar]]:
         """The candles that the page shows at first, with the minute that is forming; then the rest of the day."""
-        minute = now // MINUTE_MS * MINUTE_MS
+        minute = _minute(now)
         shown = minute - self._history_minutes * MINUTE_MS
-        bars: list[Tick | Bar] = [bar for path in self._paths for bar in self._bars(path, shown, minute)]
+        self._closed = shown
+        bars = self._closed_minutes(now)
         # From one tick before the minute on: that one lies in a bar and only says where the volume stands.
         yield [*bars, *self._ticks(minute - round(self._step) - 1, now)]
         for path in self._paths:
             midnight = path.day_of(now).start
             if midnight < shown:
                 yield list(self._bars(path, midnight, shown))
+
+    def _closed_minutes(self, now: int) -> list[Tick | Bar]:
+        """The bars of the minutes that have closed since the last ones; never of the minute that is forming."""
+        start, end = max(self._closed, _minute(now) - MAX_HISTORY_MINUTES * MINUTE_MS), _minute(now)
+        if start >= end:
+            return []
+        self._closed = end
+        return [bar for path in self._paths for bar in self._bars(path, start, end)]
 
     def _ticks(self, after: int, until: int) -> list[Tick | Bar]:
         """Every tick of the grid in (after, until], symbol by symbol."""
@@ -104,15 +115,19 @@ class Simulator:
 
     def _bars(self, path: PricePath, start: int, end: int) -> Iterator[Bar]:
         """One-minute bars of [start, end), both on whole minutes."""
-        for seconds, day in _by_day(path, np.arange(start, end, SECOND_MS)):
-            price = path.price(seconds).reshape(-1, 60)
-            minutes = seconds.reshape(-1, 60)[:, 0]
+        for minutes, day in _by_day(path, np.arange(start, end, MINUTE_MS)):
+            first = (int(minutes[0]) - day.start) // SECOND_MS
+            price = day.price[first : first + 60 * len(minutes)].reshape(-1, 60)
             # A tick's volume is what was traded until it: a bar's is what its own 60 ticks add.
-            edges = np.r_[max(minutes[0] - SECOND_MS, day.start), seconds.reshape(-1, 60)[:, -1]]
+            edges = np.r_[max(int(minutes[0]) - SECOND_MS, day.start), minutes + MINUTE_MS - SECOND_MS]
             volume = np.diff(path.volume(edges, day))
             columns = (minutes, price[:, 0], price.max(axis=1), price.min(axis=1), price[:, -1], volume)
-            for at, first, high, low, last, traded in zip(*(column.tolist() for column in columns), strict=True):
-                yield Bar(path.symbol, at, 1, first, high, low, last, traded, NAME)
+            for at, opened, high, low, last, traded in zip(*(column.tolist() for column in columns), strict=True):
+                yield Bar(path.symbol, at, 1, opened, high, low, last, traded, NAME)
+
+
+def _minute(at: int) -> int:
+    return at // MINUTE_MS * MINUTE_MS
 
 
 def _by_day(path: PricePath, at: Int64s) -> Iterator[tuple[Int64s, Day]]:
@@ -125,24 +140,22 @@ def _by_day(path: PricePath, at: Int64s) -> Iterator[tuple[Int64s, Day]]:
 
 
 def _make_ticks(path: PricePath, at: Int64s, day: Day) -> list[Tick]:
-    price = path.price(at)
-    size = path.tick_size(price)
     second = (at - day.start) // SECOND_MS
-    columns = (at, price, path.volume(at, day), price - size, price + size, day.high[second], day.low[second])
+    price = day.price[second]
+    away = path.tick_size(price) * day.spread[second // 60]
+    high, low = _range_until(day, second)
+    columns = (at, price, path.volume(at, day), np.round(price - away, 4), np.round(price + away, 4), high, low)
     return [
-        Tick(
-            path.symbol,
-            moment,
-            last,
-            volume,
-            NAME,
-            round(bid, 4),
-            round(ask, 4),
-            day.previous_close,
-            day.open,
-            high,
-            low,
-            path.currency,
-        )
-        for moment, last, volume, bid, ask, high, low in zip(*(column.tolist() for column in columns), strict=True)
+        Tick(path.symbol, moment, last, volume, NAME, bid, ask, day.previous_close, day.open, most, least, path.currency)
+        for moment, last, volume, bid, ask, most, least in zip(*(column.tolist() for column in columns), strict=True)
     ]
+
+
+def _range_until(day: Day, second: Int64s) -> tuple[Floats, Floats]:
+    """The day's high and low up to each of these seconds of the day, which rise."""
+    minute = int(second[0]) // 60
+    price = day.price[minute * 60 : int(second[-1]) + 1]
+    high = np.maximum.accumulate(np.r_[day.high_before[minute], price])
+    low = np.minimum.accumulate(np.r_[day.low_before[minute], price])
+    place = second - minute * 60 + 1
+    return high[place], low[place]

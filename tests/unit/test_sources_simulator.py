@@ -8,10 +8,12 @@ import threading
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
+import pandas as pd
 import pytest
 
-from stockwatch.sources.price_path import MINUTE_MS, PricePath
+from stockwatch.candles import build
+from stockwatch.sessions import market_for, segments
+from stockwatch.sources.day_shape import MINUTE_MS
 from stockwatch.sources.simulator import CATCH_UP_MS, MAX_HISTORY_MINUTES, Simulator
 from stockwatch.tick import Bar, Tick, check_bar, check_tick
 
@@ -63,6 +65,16 @@ def live(start: int, end: int, step_ms: int, rate: float = 1, symbols: tuple[str
     return messages
 
 
+def candles_of(messages: list[Tick | Bar], minutes: int, symbol: str = "RELIANCE.NS") -> pd.DataFrame:
+    """As the page makes them of what the tables hold: each message once."""
+    ticks = pd.DataFrame([(tick.at, tick.price, tick.day_volume) for tick in ticks_of(messages, symbol)])
+    names = ["start", "minutes", "open", "high", "low", "close", "volume"]
+    bars = pd.DataFrame([[getattr(bar, name) for name in names] for bar in bars_of(messages, symbol)], columns=names)
+    ticks = ticks.set_axis(["at", "price", "day_volume"], axis=1).drop_duplicates()
+    first, last = (min(ticks["at"].min(), bars["start"].min()), ticks["at"].max())
+    return build(ticks, bars.drop_duplicates(), segments(market_for("simulator", symbol), int(first), int(last)), minutes)
+
+
 def test_a_restart_goes_on_along_the_same_path() -> None:
     start = ms(11, 0)
     once = ticks_of(live(start, start + 120_000, 1_000))
@@ -81,48 +93,12 @@ def test_the_price_of_a_moment_does_not_depend_on_the_tick_rate() -> None:
     assert [slow[at] for at in sorted(common)] == [fast[at] for at in sorted(common)]
 
 
-def test_seed_and_symbol_each_make_another_path() -> None:
-    at = np.arange(ms(11, 0), ms(12, 0), 1_000)
-    path = PricePath(7, "RELIANCE.NS").price(at)
-    assert (path == PricePath(7, "RELIANCE.NS").price(at)).all()
-    assert (path != PricePath(8, "RELIANCE.NS").price(at)).mean() > 0.9
-    one, other = PricePath(7, "AAAA").price(at), PricePath(7, "BBBB").price(at)
-    assert not np.allclose(one / one[0], other / other[0], rtol=1e-6)
-
-
 @pytest.mark.parametrize("rate", [1, 3, 1000])
 def test_each_tick_of_the_grid_comes_once_however_it_is_read(rate: float) -> None:
     start, end = ms(11, 0), ms(11, 0, 10)
     expected = [start + math.ceil(number * 1000 / rate) for number in range(1, round(10 * rate) + 1)]
     for step in (300, 1_700):
         assert [tick.at for tick in ticks_of(live(start, end, step, rate))] == expected
-
-
-@pytest.mark.parametrize(
-    ("symbol", "zone"), [("RELIANCE.NS", "Asia/Kolkata"), ("AAPL", "America/New_York"), ("7203.T", "Asia/Tokyo")]
-)
-def test_volume_never_falls_in_a_day_and_starts_again_at_the_exchanges_midnight(symbol: str, zone: str) -> None:
-    path = PricePath(7, symbol)
-    midnight = int(datetime(2025, 11, 25, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
-    before, after = path.day_of(midnight - 1), path.day_of(midnight)
-    assert before.end == after.start == midnight
-    assert (np.diff(path.volume(np.arange(before.start, before.end, 1_000), before)) >= 0).all()
-    assert int(path.volume(np.array([midnight - 1]), before)[0]) > 100_000
-    assert int(path.volume(np.array([midnight]), after)[0]) == 0
-    assert after.previous_close == path.price(np.array([midnight - 1_000]))[0]
-    assert after.open == path.price(np.array([midnight]))[0]
-
-
-def test_prices_lie_on_the_exchanges_tick_sizes() -> None:
-    moments = np.arange(ms(0, 0), ms(0, 0, day=29), 30_000)
-    for symbol, step in (("TCS.NS", 0.10), ("INFY.NS", 0.10), ("AAPL", 0.01), ("7203.T", 1.0)):
-        price = PricePath(7, symbol).price(moments)
-        assert np.allclose(price / step, np.round(price / step), atol=1e-6), symbol
-        assert len(np.unique(price)) > 5, symbol
-    path = PricePath(7, "SBIN.NS")
-    assert path.tick_size(np.array([100.0, 600.0, 3_000.0, 7_000.0, 15_000.0, 30_000.0])).tolist() == [
-        0.01, 0.05, 0.10, 0.50, 1.0, 5.0,
-    ]  # fmt: skip
 
 
 def test_every_message_is_valid_and_whole() -> None:
@@ -197,3 +173,67 @@ def test_after_a_short_pause_the_missed_ticks_come_after_a_long_one_bars() -> No
 def test_history_is_bounded() -> None:
     source = made(Clock(ms(11, 0)), ("AAPL",), history=60_000)
     assert len(bars_of(source.read(stopped()), "AAPL")) == MAX_HISTORY_MINUTES
+
+
+def test_a_minute_comes_as_a_bar_once_when_it_is_closed_never_while_it_forms() -> None:
+    clock, stopping = Clock(ms(11, 0, 30)), stopped()
+    source = made(clock)
+    while source.read(stopping):
+        pass
+    given: list[tuple[str, int]] = []
+    for now in range(clock.now, ms(11, 5, 2), 700):
+        clock.now = now
+        closed = [message for message in source.read(stopping) if isinstance(message, Bar)]
+        assert all(bar.start + MINUTE_MS <= now for bar in closed)
+        assert all(bar.start + MINUTE_MS > now - 700 for bar in closed)  # with the first read after its close
+        given += [(bar.symbol, bar.start) for bar in closed]
+    assert sorted(given) == sorted((symbol, ms(11, minute)) for symbol in SYMBOLS for minute in range(5))
+
+
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_candles_are_the_same_at_every_rate_and_after_restarts(minutes: int) -> None:
+    """Over a local midnight; each rate is also stopped in mid-minute, and taken up again at another one."""
+    start, end = ms(23, 41, 10), ms(0, 10, 20, day=25)
+    told = [*made(Clock(end), ("RELIANCE.NS",), history=30).read(stopped())]
+    forming = end // MINUTE_MS // minutes * minutes * MINUTE_MS
+    expected = candles_of(told, minutes)
+    expected = expected[expected["start"] < forming].reset_index(drop=True)
+    assert len(expected) == 30 // minutes
+    for rate, later in ((0.2, 1), (1, 20), (20, 0.2)):
+        first = live(start, ms(23, 52, 33), 4_000, rate, ("RELIANCE.NS",))
+        again = made(clock := Clock(ms(23, 58, 7)), ("RELIANCE.NS",), later, history=7)
+        rest = again.read(stopped())
+        while clock.now < end:
+            clock.now = min(clock.now + 4_000, end)
+            rest += again.read(stopped())
+        once = live(start, end, 4_000, rate, ("RELIANCE.NS",))
+        for messages in (once, [*first, *rest]):
+            made_of = candles_of(messages, minutes)
+            whole = made_of[(made_of["start"] > start) & (made_of["start"] < forming)].reset_index(drop=True)
+            same = expected[expected["start"] > start].reset_index(drop=True)
+            pd.testing.assert_frame_equal(whole, same)
+
+
+def test_at_one_tick_a_second_volume_adds_up_exactly_with_the_forming_minute() -> None:
+    clock = Clock(ms(11, 0, 30))
+    source = made(clock, ("RELIANCE.NS",))
+    messages = [*source.read(stopped()), *source.read(stopped())]
+    for _ in range(20):
+        clock.now += 9_000
+        messages += source.read(stopped())
+        assert candles_of(messages, 5)["volume"].sum() == ticks_of(messages)[-1].day_volume
+
+
+def test_the_days_range_and_its_last_close_agree_with_the_bars() -> None:
+    clock = Clock(ms(11, 0, 30))
+    source = made(clock, ("AAPL",))
+    messages = [*source.read(stopped()), *source.read(stopped())]
+    tick, bars = ticks_of(messages, "AAPL")[-1], bars_of(messages, "AAPL")
+    midnight = int(datetime(2025, 11, 24, tzinfo=ZoneInfo("America/New_York")).timestamp() * 1000)
+    today = [bar for bar in bars if bar.start >= midnight]
+    assert today[0].start == midnight
+    forming = [tick.price for tick in ticks_of(messages, "AAPL") if tick.at >= ms(11, 0)]
+    assert tick.day_open == today[0].open
+    assert tick.day_high == max([bar.high for bar in today] + forming)
+    assert tick.day_low == min([bar.low for bar in today] + forming)
+    assert tick.previous_close == [bar.close for bar in bars if bar.start < midnight][-1]
