@@ -71,11 +71,22 @@ class HealthRegistry:
         self._since = clock()
         self._entries = {name: Health(name, State.STOPPED, self._since) for name in names}
         self._facts: dict[str, str | None] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The components, in their order."""
+        return list(self._entries)
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """Call `changed` after each report, in the reporter's thread. It must be quick and never raise."""
+        self._listeners.append(changed)
 
     def set_fact(self, **facts: str | None) -> None:
         """Set top-level values of /health: source, clickhouse_url, kafka, dashboard_url. Never with credentials."""
         with self._lock:
             self._facts.update(facts)
+        self._tell()
 
     def fact(self, name: str) -> str | None:
         """A top-level value, or None."""
@@ -104,6 +115,11 @@ class HealthRegistry:
             if restarts is not None:
                 new = replace(new, restarts=restarts)
             self._entries[name] = new
+        self._tell()
+
+    def _tell(self) -> None:
+        for changed in self._listeners:
+            changed()
 
     def get(self, name: str) -> Health:
         """One component's health."""

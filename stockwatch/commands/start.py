@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
 import webbrowser
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from stockwatch import __version__, assembly
+from stockwatch.commands.console import Console
 from stockwatch.errors import AlreadyRunningError, UnavailableError, UsageError
 from stockwatch.health import HealthRegistry
 from stockwatch.health_server import HealthServer
@@ -81,39 +81,13 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
             dashboard_url=page if "dashboard" in names else None,
             clickhouse_url=registry.fact("clickhouse_url"),
         )
-        announcer = _Announcer(registry, names, page if browser else None)
-        Supervisor(row, registry, announcer.ready).run()
+        console = Console(registry, names, page if browser else None)
+        registry.listen(console.changed)
+        Supervisor(row, registry, console.ready).run()
         print("stopped", flush=True)
         return 0
     finally:
         health.close()
-
-
-class _Announcer:
-    """The console: one line for each part when it is first ready, then quiet. Opens the browser once, when the page answers."""
-
-    def __init__(self, registry: HealthRegistry, names: tuple[str, ...], page: str | None) -> None:
-        self._registry, self._page = registry, page
-        self._waiting = list(names)
-
-    def ready(self, name: str) -> None:
-        """A life of `name` is ready (main thread)."""
-        if name not in self._waiting:
-            return
-        self._waiting.remove(name)
-        address = {"kafka": "kafka", "clickhouse": "clickhouse_url", "dashboard": "dashboard_url"}.get(name, "")
-        said = self._registry.fact(address) if address else None
-        print(f"  {name:<11}{said or 'running'}", flush=True)
-        if name == "dashboard" and self._page:
-            threading.Thread(target=webbrowser.open, args=[self._page], name="browser", daemon=True).start()
-        if not self._waiting:
-            self._say_all()
-
-    def _say_all(self) -> None:
-        source = self._registry.fact("source") or "none"
-        mark = " (SIMULATED: not market prices)" if source == "simulator" else ""
-        page = self._registry.fact("dashboard_url")
-        print(f"Prices: {source}{mark}." + (f" The page: {page}" if page else "") + "  Ctrl-C stops.", flush=True)
 
 
 def _log_to(path: Path, level: str) -> None:

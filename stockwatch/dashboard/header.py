@@ -25,7 +25,7 @@ class Mark:
 
 def is_open(view: View, health: dict[str, Any]) -> bool:
     """The source's own market state; the calendar only where that is missing."""
-    said = _producer(health).get("market_states", {}).get(view.symbol) if view.source == "yahoo" else None
+    said = producer(health).get("market_states", {}).get(view.symbol) if view.source == "yahoo" else None
     return said == "REGULAR" if said else view.status.is_open
 
 
@@ -38,7 +38,7 @@ def mark(view: View, health: dict[str, Any]) -> Mark:
         return Mark("REPLAY", numbers.day(newest, zone), "replay", "REPLAY")
     if not is_open(view, health):
         return Mark("LAST SESSION", f"{numbers.day(newest, zone)} · Yahoo", "last", "LAST SESSION")
-    minutes = _producer(health).get("delay_minutes")
+    minutes = producer(health).get("delay_minutes")
     delay = minutes.get(view.symbol, 0) if isinstance(minutes, dict) else minutes or 0
     return Mark("LIVE", f"Yahoo · delayed {delay:g} min" if delay else "Yahoo", "live", "")
 
@@ -52,7 +52,7 @@ def is_stale(view: View, health: dict[str, Any]) -> bool:
     """Older than it should be in an open session, Yahoo's own delay and two polls allowed for."""
     if view.source.startswith("replay:") or not is_open(view, health):
         return False
-    minutes = _producer(health).get("delay_minutes")
+    minutes = producer(health).get("delay_minutes")
     delay = minutes.get(view.symbol, 0) if isinstance(minutes, dict) else minutes or 0
     return age_seconds(view) > STALE_SECONDS + float(delay) * 60
 
@@ -135,5 +135,6 @@ def _zone(view: View) -> str:
     return numbers.zone_name(view.now, view.market.timezone)
 
 
-def _producer(health: dict[str, Any]) -> dict[str, Any]:
+def producer(health: dict[str, Any]) -> dict[str, Any]:
+    """The producer's metrics."""
     return next((part["metrics"] for part in health.get("components", []) if part["name"] == "producer"), {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from stockwatch.dashboard import charts, header, numbers, sidebar
+from stockwatch.dashboard import charts, header, notices, numbers, sidebar
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.live import Reader, View
 from stockwatch.errors import StockwatchError
@@ -53,8 +53,12 @@ def prices(reader: Reader) -> None:
         empty("The store does not answer", f"{error}. Asking again by itself.")
         return
     health = reader.health()
+    told = header.producer(health)
     if view is None or view.candles.empty:
-        empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
+        if symbol in notices.unknown(told):
+            empty(f"No prices of {symbol}", "Yahoo does not know this ticker, or it is delisted. Choose another one.")
+        else:
+            empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
         return
     rest.html(header.first_row(view, health))
     simulated = view.source == "simulator"
@@ -62,7 +66,7 @@ def prices(reader: Reader) -> None:
     if simulated:
         top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
         top += "They come from the built-in generator, not from the market. Every stored row says “simulator”.</div>"
-    st.html(top)
+    st.html(top + notices.html(notices.lines(told)))
     cards = {**pair_of(view, health, reader), "live": live_of(view, health, reader)}
     for card in cards.values():
         card["of"] = f"{view.source} {view.symbol}"  # what the reader's zoom belongs to

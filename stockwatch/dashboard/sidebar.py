@@ -70,5 +70,16 @@ def _component(part: dict[str, Any], now: datetime) -> str:
         f'<div class="sw-part" data-component="{escape(part["name"])}" title="{escape(part["detail"])}">'
         f'<div class="sw-line"><span class="sw-name"><span class="sw-mark {state}">{SHAPES[state]}</span>'
         f'{escape(part["name"])}</span><span class="sw-word {state}">{state}</span></div>'
-        f'<div class="sw-line" style="margin-left:18px"><span>{escape(metric(part))}{age}</span>{count}</div>{error}</div>'
+        f'<div class="sw-line" style="margin-left:18px"><span>{escape(metric(part))}{age}</span>{count}</div>'
+        f"{_source(part)}{error}</div>"
     )
+
+
+def _source(part: dict[str, Any]) -> str:
+    """How prices come, in the producer's own words, and how often the source was asked."""
+    if part["name"] != "producer":
+        return ""
+    told = part["metrics"]
+    asked = told.get("requests", 0) + told.get("bar_requests", 0)
+    said = part["detail"] + (f"; {asked:,} requests" if asked else "")
+    return f'<div class="sw-detail">{escape(said)}</div>'

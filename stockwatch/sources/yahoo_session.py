@@ -16,6 +16,7 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFException, YFRateLimitError, YFTickerMissingError
 
 from stockwatch.errors import SourceError
+from stockwatch.sessions import market_of
 from stockwatch.settings import Settings
 from stockwatch.sources.gate import Gate
 
@@ -37,7 +38,10 @@ class _Session(curl_cffi.requests.Session[Any]):
             self.quotes += 1
         elif CHART_PATH in url:
             self.charts += 1
-        return super().request(method, url, *args, **kwargs)
+        answer = super().request(method, url, *args, **kwargs)
+        if CHART_PATH in url and answer.status_code >= 500:
+            answer.raise_for_status()  # yfinance would say that it is not JSON
+        return answer
 
 
 class YahooSession:
@@ -51,7 +55,7 @@ class YahooSession:
         yfinance.config.debug.hide_exceptions = False  # else errors become empty frames
         yfinance.config.network.proxy = market.proxy or None
         self._data: Any = None
-        self._tickers: dict[str, yfinance.Ticker] = {}  # each remembers its time zone
+        self._tickers: dict[str, yfinance.Ticker] = {}
         self.gate = Gate(clock)
 
     @property
@@ -78,7 +82,11 @@ class YahooSession:
 
         Index: their start, tz-aware; Open, High, Low, Close, Volume. Empty where Yahoo has none. Raises SourceError.
         """
-        ticker = self._tickers.setdefault(symbol, yfinance.Ticker(symbol, session=self._session))
+        if symbol not in self._tickers:
+            self._tickers[symbol] = yfinance.Ticker(symbol, session=self._session)
+            # Else yfinance asks for it, two requests more for a ticker that is unknown. It is only used to read our own times.
+            self._tickers[symbol]._tz = str(market_of(symbol).timezone)
+        ticker = self._tickers[symbol]
         with self._asking(bars=True):
             try:
                 found: pd.DataFrame = ticker.history(

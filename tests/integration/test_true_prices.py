@@ -28,7 +28,6 @@ from stockwatch.sources.yahoo_session import YahooSession
 from stockwatch.store import Store
 from stockwatch.tick import Bar, Tick
 
-pytestmark = pytest.mark.filterwarnings("ignore:Series.values:Warning")  # exchange_calendars on pandas 3.1
 SYMBOLS = ["TCS.NS", "7203.T"]  # 03:45 to 10:10 UTC; 00:00 to 06:30 UTC with a lunch from 02:30 to 03:30
 PROMISE_MS = 120_000
 COLUMNS = ["open", "high", "low", "close", "volume"]

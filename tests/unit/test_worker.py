@@ -12,7 +12,7 @@ import psutil
 import pytest
 from program import until
 
-from stockwatch.component import Backoff, Deadlines, Worker, call_with_deadline, end, spawn
+from stockwatch.component import Backoff, Deadlines, Worker, end, spawn
 from stockwatch.errors import ComponentFailedError, RetryableError, SourceError, StoreError
 from stockwatch.health import HealthRegistry, State, worst
 
@@ -99,19 +99,6 @@ def test_a_loop_that_hangs_is_left_behind_and_may_not_report(registry: HealthReg
     assert loop.abandoned
     release.set()
     thread.join(5)
-
-
-def test_a_call_that_cannot_be_interrupted_is_left_behind(registry: HealthRegistry) -> None:
-    release, stopping = threading.Event(), threading.Event()
-    with pytest.raises(RetryableError, match="no answer within"):
-        call_with_deadline(lambda: release.wait(30), 0.1, stopping, "Yahoo")
-    stopping.set()
-    with pytest.raises(RetryableError, match="given up"):
-        call_with_deadline(lambda: release.wait(30), 30, stopping, "Yahoo")
-    release.set()
-    assert call_with_deadline(lambda: 5, 5, threading.Event(), "five") == 5
-    with pytest.raises(ZeroDivisionError):
-        call_with_deadline(lambda: 1 / 0, 5, threading.Event(), "nothing")
 
 
 def test_delays_grow_with_jitter_and_start_again() -> None:
