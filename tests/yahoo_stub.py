@@ -54,7 +54,8 @@ class Market(Protocol):
 class YahooStub:
     """A context: .proxy_url and .ca_file go into the settings; .quotes and .mode may be changed while it runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, proxy_port: int = 0) -> None:
+        self._proxy_port = proxy_port
         self.quotes: list[dict[str, Any]] = []
         self.mode = "ok"
         self.answer: Any = None  # a whole quote answer instead of `quotes`
@@ -87,7 +88,7 @@ class YahooStub:
         context.set_alpn_protocols(["http/1.1"])
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         self._port = server.sockets[0].getsockname()[1]
-        proxy = await asyncio.start_server(self._tunnel, "127.0.0.1", 0)
+        proxy = await asyncio.start_server(self._tunnel, "127.0.0.1", self._proxy_port)
         self.proxy_url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
         self._servers = [server, proxy]
 

@@ -19,6 +19,7 @@ from stockwatch.tick import Bar, Tick
 ANSWER_SECONDS = 3.0
 AGAIN_SECONDS = 60.0
 WAIT_SECONDS = 0.1
+INSIST_SECONDS = 10.0  # how long one of the later questions is repeated: the first answer may still tell of the old trouble
 
 
 class Answers(Source, Protocol):
@@ -55,23 +56,27 @@ class Auto:
         self._source: Source | None = None
         self._simulated: Source | None = None
         self._shown = False  # whether simulated prices were given
-        self._begin_asking()
+        self._begin_asking(0.0)  # nobody waits for long: the simulator is quick
 
-    def _begin_asking(self) -> None:
+    def _begin_asking(self, insist: float) -> None:
         self._asked_at = self._clock()
         self._done.clear()
-        threading.Thread(target=self._asking, name="auto asks Yahoo", daemon=True).start()
+        threading.Thread(target=self._asking, args=(insist,), name="auto asks Yahoo", daemon=True).start()
 
-    def _asking(self) -> None:
+    def _asking(self, insist: float) -> None:
+        """In its own thread: until Yahoo answers, or after `insist` seconds fails. Then the detail says so, for a minute."""
         try:
             if self._yahoo is None:
                 self._yahoo = self._make(self._settings, self._held)
-            asking = threading.Event()
+            asking, until = threading.Event(), time.monotonic() + insist
             while not self._yahoo.answered:
-                self._first += self._yahoo.read(asking)
+                try:
+                    self._first += self._yahoo.read(asking)
+                except RetryableError as error:
+                    if time.monotonic() + (error.retry_after or 0) >= until:
+                        return
+                    asking.wait(error.retry_after or WAIT_SECONDS)
             self._answered = True
-        except RetryableError:
-            pass  # the detail says that Yahoo does not answer; it is asked again in a minute
         finally:
             self._done.set()
 
@@ -127,6 +132,6 @@ class Auto:
             self._source, first = self._yahoo, self._first
             return first
         if self._done.is_set() and self._clock() - self._asked_at >= AGAIN_SECONDS:
-            self._begin_asking()
+            self._begin_asking(INSIST_SECONDS)
         self._shown = True
         return current.read(stopping)

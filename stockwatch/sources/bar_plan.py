@@ -50,6 +50,7 @@ class _Line:
     known: Span | None = None
     due: int = 0
     queue: deque[Request] = field(default_factory=deque)
+    had_gap: bool = False  # at the start
     backfilling: bool = False
     again: bool = False
 
@@ -65,7 +66,6 @@ class Plan:
             symbol: _Line(sessions.market_of(symbol), SPREAD_MS * number // max(len(symbols), 1))
             for number, symbol in enumerate(symbols)
         }
-        self.backfills = 0  # symbols that had something to be filled at the start
 
     def begin(self, symbol: str, known: Span | None, now: int) -> None:
         """Plan a symbol's backfill: the last backfill_days sessions, less what is known."""
@@ -80,8 +80,7 @@ class Plan:
             if self._traded(line.market, known.end, now - self._delay(symbol)):
                 line.queue.extend(self._pieces(symbol, known.end, None, now))
             line.queue.extend(self._pieces(symbol, window, known.start, now)[::-1])
-        line.backfilling = bool(line.queue)
-        self.backfills += line.backfilling
+        line.backfilling = line.had_gap = bool(line.queue)
         line.due = now if line.queue else self._next_due(symbol, now)
 
     def next(self, now: int, skip: Container[str] = ()) -> Request | None:
@@ -126,9 +125,10 @@ class Plan:
         """A request was not answered: the same one again, not before `until`; other symbols go on."""
         self._lines[symbol].due = until
 
-    def backfilled(self) -> int:
-        """How many of `backfills` symbols are filled."""
-        return self.backfills - sum(line.backfilling for line in self._lines.values())
+    def backfilled(self, skip: Container[str] = ()) -> tuple[int, int]:
+        """How many symbols are filled, of how many that had something to be filled at the start; `skip` counts in neither."""
+        begun = [line.backfilling for symbol, line in self._lines.items() if line.had_gap and symbol not in skip]
+        return begun.count(False), len(begun)
 
     def session_open(self, symbol: str, now: int) -> int:
         """The open (ms) of the session that last began; now where none is known."""

@@ -99,7 +99,7 @@ class YahooBars:
     @property
     def detail(self) -> str:
         """The backfill's progress, or why bars cannot be had; empty when all is well."""
-        done, whole = self._plan.backfilled(), self._plan.backfills
+        done, whole = self._plan.backfilled(self._unknown())
         if troubles := dict(self._troubles):
             names = ", ".join([*troubles][:3]) + (" and others" if len(troubles) > 3 else "")
             return f"no bars of {names} now, so closed candles are from ticks: {next(iter(troubles.values()))[0]}"
@@ -108,7 +108,8 @@ class YahooBars:
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """backfill: done and of (tickers), bars (given so far)."""
-        backfill = {"done": self._plan.backfilled(), "of": self._plan.backfills, "bars": self._count}
+        done, whole = self._plan.backfilled(self._unknown())
+        backfill = {"done": done, "of": whole, "bars": self._count}
         return {"backfill": backfill if self._planned == len(self._symbols) else None}
 
     def _run(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -80,32 +79,3 @@ def test_a_stop_does_not_wait_for_a_yahoo_that_hangs(program: Program, tmp_path:
         began = time.monotonic()
         assert program.stop() == 0
         assert time.monotonic() - began < 5  # the stated deadline of a stop, not a speed
-
-
-def test_auto_shows_simulated_prices_until_yahoo_answers(tmp_path: Path) -> None:
-    from stockwatch.settings import load
-    from stockwatch.sources.auto import AGAIN_SECONDS, Auto
-    from stockwatch.sources.yahoo_poll import YahooPoll
-    from stockwatch.tick import Tick
-
-    settings = load(tmp_path / "settings.toml", {"market": {"source": "auto", "tickers": ["AAPL"]}})
-    now = [0.0]
-    answers = threading.Event()
-    first = Tick("AAPL", AT * 1000, 268.0, 1, "yahoo")
-
-    def ask(_settings: object) -> tuple[YahooPoll, list[Tick]]:
-        from stockwatch.errors import SourceError
-
-        if not answers.is_set():
-            raise SourceError("Yahoo cannot be reached")
-        return YahooPoll(settings), [first]
-
-    auto = Auto(settings, ask, lambda: now[0])  # type: ignore[arg-type]
-    stopping = threading.Event()
-    assert {message.source for message in auto.read(stopping)} == {"simulator"}
-    assert auto.name == "simulator"
-    assert "simulated" in auto.detail
-    answers.set()
-    now[0] = AGAIN_SECONDS + 1
-    until(lambda: auto.read(stopping) == [first], 10, "Yahoo's first tick")
-    assert auto.name == "yahoo"
