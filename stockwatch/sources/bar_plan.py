@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stockwatch import sessions
@@ -75,11 +75,12 @@ class Plan:
             known = None  # too old to be joined to
         line.known = known
         if known is None:
-            line.queue.extend(self._pieces(symbol, window, None, now)[::-1])  # the newest first: the page shows it
+            newest = self._pieces(symbol, window, None, now)  # the newest first: the page shows it
+            line.queue.extend(newest[-1:] + [replace(piece, older=True) for piece in newest[-2::-1]])
         else:
             if self._traded(line.market, known.end, now - self._delay(symbol)):
                 line.queue.extend(self._pieces(symbol, known.end, None, now))
-            line.queue.extend(self._pieces(symbol, window, known.start, now)[::-1])
+            line.queue.extend(replace(piece, older=True) for piece in self._pieces(symbol, window, known.start, now)[::-1])
         line.backfilling = line.had_gap = bool(line.queue)
         line.due = now if line.queue else self._next_due(symbol, now)
 
@@ -108,8 +109,9 @@ class Plan:
         seen = now - self._delay(request.symbol)
         closed = self._last_close(line.market, seen)
         end = request.end if request.end is not None else (last_end or request.start)
-        if request.end is None and closed is not None and seen >= closed + LATE_MS:
-            end = max(end, seen)  # the session is over and settled: what it has not by now will not come
+        settled = closed is not None and seen >= closed + LATE_MS and not sessions.status(line.market, seen).is_open
+        if request.end is None and settled:
+            end = max(end, seen)  # the session is over: what it has not by now will not come
         known = line.known or Span(request.start, request.start)
         line.known = Span(min(known.start, request.start), max(known.end, end))
         if line.queue:
@@ -148,12 +150,12 @@ class Plan:
         if start < fine:  # a session is of one kind
             later = sessions.segments(self._lines[symbol].market, fine, now).open
             fine = int(later[later >= fine][0]) if (later >= fine).any() else now
-        older, stop = end is not None, now if end is None else end
+        stop = now if end is None else end
         found = []
         if start < min(fine, stop) and self._minutes % 5 == 0:
-            found.append(Request(symbol, max(start, now - COARSE_MS), min(fine, stop), 5, older))
+            found.append(Request(symbol, max(start, now - COARSE_MS), min(fine, stop), 5))
         if max(start, fine) < stop:
-            found.append(Request(symbol, max(start, fine), end, 1, older))
+            found.append(Request(symbol, max(start, fine), end, 1))
         return found
 
     def _next_due(self, symbol: str, now: int) -> int:
