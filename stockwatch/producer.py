@@ -32,6 +32,7 @@ class Producer(Worker):
         self._source, self._outbox, self._address, self._topic = source, outbox, address, topic
         self._kafka: KafkaProducer | None = None
         self._unsent: deque[Entry] = deque()
+        self._partition_of: dict[tuple[str, bytes], int] = {}  # as acknowledged: kafka-python hashes a key anew each time
         self._refused: list[BaseException] = []
         self._errors = 0
         self._ticks, self._bars, self._rate = 0, 0, Rate()
@@ -88,7 +89,8 @@ class Producer(Worker):
         while self._unsent:
             entry = self._unsent[0]
             try:
-                future = self._kafka.send(entry.topic, value=entry.value, key=entry.key)
+                partition = self._partition_of.get((entry.topic, entry.key))
+                future = self._kafka.send(entry.topic, value=entry.value, key=entry.key, partition=partition)
             except KafkaTimeoutError as error:
                 raise BrokerError(f"Kafka takes no messages: {error}") from error
             self._unsent.popleft()
@@ -96,6 +98,7 @@ class Producer(Worker):
             future.add_errback(self._refused.append)
 
     def _acknowledged(self, entry: Entry, metadata: RecordMetadata) -> None:
+        self._partition_of[entry.topic, entry.key] = metadata.partition
         self._outbox.acknowledged(entry, metadata.partition, metadata.offset)
 
     def _metrics(self) -> dict[str, Metric]:
