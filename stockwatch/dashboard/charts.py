@@ -23,6 +23,7 @@ MARK = "rgba(106,43,192,0.14)"
 FONT = "IBM Plex Sans, Source Sans, sans-serif"
 LABEL_STEPS = (15, 30, 60, 120, 240, 480, 1440)  # minutes
 BODY_GAP = 0.34
+TOUCHES = 0.13  # of the axis: a label so near to a price tag would be touched by it
 
 
 def candles(frame: pd.DataFrame, zone: ZoneInfo, currency: str, mark: str = "") -> go.Figure:
@@ -40,7 +41,7 @@ def candles(frame: pd.DataFrame, zone: ZoneInfo, currency: str, mark: str = "") 
     )
     low, high = float(frame["low"].min()), float(frame["high"].max())
     _base(figure, frame, zone, mark)
-    ticks, labels = _round_steps(low, high, currency)
+    ticks, labels = _round_steps(low, high, currency, [float(frame["close"].iloc[-1])])
     pad = (high - low or abs(high) * 0.001 or 1.0) * 0.06
     figure.update_yaxes(range=[low - pad, high + pad], tickvals=ticks, ticktext=labels)
     _tag(figure, float(frame["close"].iloc[-1]), currency, INK, PAGE)
@@ -113,7 +114,9 @@ def live(
     point = {"color": ink if fresh else PAGE, "size": 10, "line": {"color": PAGE if fresh else ink, "width": 2}}
     figure.add_scatter(x=x[-1:], y=y[-1:].tolist(), mode="markers", marker=point, name="last", hoverinfo="skip", cliponaxis=False)
     pad = (high - low or 1.0) * 0.08
-    ticks, labels = _round_steps(low, high, currency)
+    edge = low - pad if previous_close is not None and previous_close < low else high + pad
+    tags = [float(y[-1])] if previous_close is None else [float(y[-1]), previous_close if near else edge]
+    ticks, labels = _round_steps(low, high, currency, tags)
     _plain(figure, mark)
     figure.update_yaxes(range=[low - pad, high + pad], tickvals=ticks, ticktext=labels)
     begin = max(session[0] + shift, x[0])  # a session that was joined late begins where its prices do
@@ -128,7 +131,7 @@ def live(
             yshift=-11 if below else 11, font={"color": SECONDARY, "size": 14},
         )  # fmt: skip
     elif previous_close is not None:
-        edge, arrow = (low - pad, "↓") if previous_close < low else (high + pad, "↑")
+        arrow = "↓" if previous_close < low else "↑"
         _tag(figure, edge, currency, SOFT, SECONDARY, line=False, text=f"{arrow} {numbers.number(previous_close, currency)}")
     _tag(figure, float(y[-1]), currency, ink, PAGE, line=False)
     return figure
@@ -166,21 +169,28 @@ def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str, roo
         line = {"color": TERTIARY, "width": 1.2, "dash": "dot"}
         figure.add_shape(type="line", x0=place - 0.5, x1=place - 0.5, y0=0, y1=1.06, yref="paper", line=line)
 
-    def name(x: float, session: int, anchor: str, *, bold: bool) -> None:
-        text = numbers.day(session, zone)
+    def name(x: float, text: str, anchor: str) -> None:
         figure.add_annotation(
-            x=x, y=1, yref="paper", yanchor="bottom", xanchor=anchor, text=f"<b>{text}</b>" if bold else text, showarrow=False,
-            xshift=6 if anchor == "left" else -6, font={"color": INK if bold else SECONDARY, "size": 14},
+            x=x, y=1, yref="paper", yanchor="bottom", xanchor=anchor, text=text, showarrow=False,
+            xshift=6 if anchor == "left" else -6, font={"color": INK if "<b>" in text else SECONDARY, "size": 14},
         )  # fmt: skip
 
     if not breaks:
-        name(-0.7, int(days[-1]), "left", bold=True)
+        name(-0.7, f"<b>{numbers.day(int(days[-1]), zone)}</b>", "left")
         return
     last = breaks[-1]
-    if last < len(frame) * 0.8:
-        name(last - 0.5, int(days[-1]), "left", bold=True)
-    if last > len(frame) * 0.2:
-        name(last - 0.5, int(days[last - 1]), "right", bold=False)
+    before, now = (numbers.day(int(days[place]), zone) for place in (last - 1, -1))
+    if last < len(frame) * 0.85:
+        name(last - 0.5, f"<b>{now}</b>", "left")
+    if last > len(frame) * 0.15:
+        name(last - 0.5, before, "right")
+
+
+def newest_break(frame: pd.DataFrame) -> float:
+    """Where the newest session begins, as a share of the chart's width; 0 with one session only."""
+    days = frame["session"].to_numpy()
+    breaks = np.flatnonzero(days[1:] != days[:-1]) + 1
+    return float(breaks[-1] / len(frame)) if len(breaks) else 0.0
 
 
 def time_labels(frame: pd.DataFrame, zone: ZoneInfo, room: int = 11) -> tuple[list[int], list[str]]:
@@ -213,11 +223,14 @@ def _step(span: float, wanted: int) -> float:
     return float(next(size * power for size in (1, 2, 5, 10) if size * power >= raw))
 
 
-def _round_steps(low: float, high: float, currency: str) -> tuple[list[float], list[str]]:
+def _round_steps(low: float, high: float, currency: str, tags: list[float]) -> tuple[list[float], list[str]]:
+    """About five round prices; the label of one that a price tag would touch is blank, its grid line stays."""
     step = _step(max(high - low, abs(high) * 1e-5), 5)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = [number * step for number in range(math.ceil(low / step - 0.3), math.floor(high / step + 0.3) + 1)]
-    return ticks, [numbers.number(tick, currency, places) for tick in ticks]
+    near = (high - low or 1.0) * TOUCHES
+    free = [all(abs(tick - tag) >= near for tag in tags) for tick in ticks]
+    return ticks, [numbers.number(tick, currency, places) if alone else "" for tick, alone in zip(ticks, free, strict=True)]
 
 
 def _tag(figure: go.Figure, value: float, currency: str, back: str, front: str, *, line: bool = True, text: str = "") -> None:

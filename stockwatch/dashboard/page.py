@@ -17,7 +17,8 @@ from stockwatch.errors import StockwatchError
 STATIC = Path(__file__).with_name("static")
 SIDEBAR_SECONDS = 2.0
 WAITING_SECONDS = 1.0
-LEGEND = '<i class="rose"></i>rose<i class="fell"></i>fell'
+LEGEND = '<span class="{}"><i class="rose"></i>rose<i class="fell"></i>fell</span>'
+ROOM = 0.65  # a session that begins further to the right has its name where the legend would stand
 
 st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
 
@@ -102,9 +103,10 @@ def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     rose = int(charts.rises(frame).sum())
     summary = f"{len(frame)} candles of {minutes} minutes of {view.symbol}: {rose} rose, {len(frame) - rose} fell"
     tags = tags_of(view, health)
+    legend = LEGEND.format("left" if charts.newest_break(frame) > ROOM else "")
     return {
         "candles": {
-            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": LEGEND,
+            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": legend,
             "summary": summary,
             "figure": charts.candles(frame, zone, currency, mark).to_json(),
         },
@@ -179,7 +181,7 @@ def main() -> None:
     page = reader.settings.dashboard
     st.html(STATIC / "page.css")
     with st.sidebar:
-        st.html('<div style="font-size:17px;font-weight:600">▯▮ stockwatch</div>')
+        st.html('<div class="sw-logo">stockwatch</div>')
         st.fragment(registry, run_every=SIDEBAR_SECONDS)(reader)
     st.fragment(prices, run_every=page.live_refresh_seconds)(reader)
     power_bi(page.powerbi_url)

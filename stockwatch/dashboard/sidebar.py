@@ -69,8 +69,8 @@ def _component(part: dict[str, Any], now: datetime) -> str:
     return (
         f'<div class="sw-part" data-component="{escape(part["name"])}" title="{escape(part["detail"])}">'
         f'<div class="sw-line"><span class="sw-name"><span class="sw-mark {state}">{SHAPES[state]}</span>'
-        f'{escape(part["name"])}</span><span class="sw-word {state}">{state}</span></div>'
-        f'<div class="sw-line" style="margin-left:18px"><span>{escape(metric(part))}{age}</span>{count}</div>'
+        f'{escape(part["name"])}</span><span><span class="sw-word {state}">{state}</span>{age}</span></div>'
+        f'<div class="sw-line" style="margin-left:18px"><span>{escape(metric(part))}</span>{count}</div>'
         f"{_source(part)}{error}</div>"
     )
 
