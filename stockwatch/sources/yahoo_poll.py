@@ -21,6 +21,8 @@ AGAIN_SECONDS = 10.0  # after a trouble, at the most
 SLOW_SECONDS = 60.0  # while every market is closed
 BEFORE_OPEN_MS = 150_000  # back to speed this long before the open, so that a slow poll may still be under way
 WAIT_SECONDS = 1.0
+LOOK_SECONDS = 0.05
+OLD_SECONDS = 300.0  # then what Yahoo said of a market's state tells nothing of now
 OPTIONAL = {
     "bid": "bid",
     "ask": "ask",
@@ -58,7 +60,8 @@ class YahooPoll:
         self._next = 0.0
         self._asked: Call[list[dict[str, Any]]] | None = None
         self._began = 0.0
-        self._troubled = False
+        self.troubled = False  # the last request was not answered
+        self._told_at = 0.0  # when the last one was
         self._slow = False  # every market is closed
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._told: dict[str, Metric] = {}
@@ -84,7 +87,7 @@ class YahooPoll:
 
     def is_open(self, symbol: str) -> bool:
         """Whether a symbol trades now: Yahoo's own state, the calendar where that is missing."""
-        state = self.states.get(symbol)
+        state = self.states.get(symbol) if self._clock() - self._told_at < OLD_SECONDS else None
         return state == "REGULAR" if state else sessions.status(sessions.market_of(symbol), self._wall()).is_open
 
     def all_closed(self) -> bool:
@@ -107,25 +110,27 @@ class YahooPoll:
         if self._asked is None:
             left = self._next - self._clock()
             if left > 0:
-                stopping.wait(min(left, wait))
+                until = self._clock() + min(left, wait)
+                while not enough() and (rest := until - self._clock()) > 0 and not stopping.wait(min(rest, LOOK_SECONDS)):
+                    pass
                 return []
             self._began = self._clock()
             self._asked = Call(lambda: self._session.quotes(self.symbols), "asking Yahoo")
-        patience = POLL_DEADLINE_SECONDS if self._troubled and wait else wait
+        patience = POLL_DEADLINE_SECONDS if self.troubled and wait else wait
         if not self._asked.wait(patience, lambda: stopping.is_set() or enough()):
             if self._clock() - self._began >= POLL_DEADLINE_SECONDS:
-                self._troubled = True
+                self.troubled = True
                 raise SourceError("Yahoo has not answered the last request yet", retry_after=AGAIN_SECONDS)
             return []
         asked, self._asked = self._asked, None
         try:
             quotes = asked.result()
         except RetryableError as error:
-            self._troubled = True
+            self.troubled = True
             wait_for = error.retry_after or min(self._seconds, AGAIN_SECONDS)
             self._next = self._clock() + (wait_for if self.relaxed else 0)  # a caller that is not relaxed waits by itself
             raise SourceError(str(error), retry_after=wait_for) from error
-        self._troubled, self.answered = False, True
+        self.troubled, self.answered, self._told_at = False, True, self._clock()
         ticks = self._ticks(quotes)
         self._slow = self.all_closed()
         self._next = self._began + (max(SLOW_SECONDS, self._seconds) if self._slow or self.relaxed else self._seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 import time
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import yfinance
 from google.protobuf.message import DecodeError
-from websockets.exceptions import ConnectionClosedOK, WebSocketException
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from stockwatch.settings import Settings, is_loopback
@@ -21,6 +22,7 @@ from stockwatch.settings import Settings, is_loopback
 YAHOO_URL = "wss://streamer.finance.yahoo.com/?version=2"  # yfinance's own default
 CONNECT_SECONDS = 8.0
 CLOSE_SECONDS = 0.5  # a server that is gone does not answer the closing handshake
+LOOK_SECONDS = 1.0  # how soon a new subscription is due after a silence
 SUBSCRIBE_SECONDS = 15.0  # as yfinance's own client repeats it
 MOST_WAITING = 50_000  # messages; then it reads no more until they are taken
 Message = dict[str, Any]
@@ -29,19 +31,21 @@ Message = dict[str, Any]
 class _Client(yfinance.WebSocket):  # type: ignore[misc]  # yfinance has no types
     """Connects with our deadlines, proxy and CA, which yfinance's own _connect does not take."""
 
-    def __init__(self, url: str, proxy: Literal[True] | str | None, context: ssl.SSLContext | None) -> None:
+    def __init__(self, url: str, proxy: Literal[True] | str | None, ca_file: str) -> None:
         super().__init__(url=url, verbose=False)
         self._ws: Any = None
-        self._proxy, self._context = proxy, context
+        self._proxy, self._ca_file = proxy, ca_file
 
     def _connect(self) -> None:
         if self._ws is None:
+            context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
             self._ws = connect(
                 self.url,
                 open_timeout=CONNECT_SECONDS,
                 close_timeout=CLOSE_SECONDS,
                 proxy=self._proxy,
-                ssl=self._context,
+                ssl=context,
+                legacy=True,  # gives the connection itself, as yfinance uses it
             )
 
     def receive(self, seconds: float) -> str | bytes:
@@ -54,7 +58,7 @@ class _Client(yfinance.WebSocket):  # type: ignore[misc]  # yfinance has no type
         try:
             outer = json.loads(raw)
             message = self._decode_message(outer.get("message") or "")
-        except (ValueError, TypeError, AttributeError, DecodeError):
+        except (ValueError, TypeError, AttributeError, DecodeError, RecursionError):  # the last: "[[[[…" without end
             return None
         return message if isinstance(message, dict) and message.get("id") else None
 
@@ -67,12 +71,10 @@ class Socket:
         self._clock = clock
         self._symbols = list(market.tickers)
         url = market.stream_url or YAHOO_URL
-        context = None
-        if market.ca_file and url.startswith("wss"):
-            context = ssl.create_default_context(cafile=str(settings.resolve(market.ca_file)))
+        ca_file = str(settings.resolve(market.ca_file)) if market.ca_file and url.startswith("wss") else ""
         here = is_loopback(urlsplit(url).hostname or "")  # a proxy cannot reach this machine's own addresses
         proxy: Literal[True] | str | None = None if here else market.proxy or True  # True: as the environment says
-        self._client = _Client(url, proxy, context)
+        self._client = _Client(url, proxy, ca_file)
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
         self._closed = False
@@ -83,7 +85,7 @@ class Socket:
         threading.Thread(target=self._run, name="yahoo stream", daemon=True).start()
 
     def take(self, seconds: float) -> list[Message]:
-        """What has come; waits for it at most `seconds`."""
+        """What has come, in order; waits for it at most `seconds`. Also what is left of a connection that has ended."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting or self.ended), seconds)
             taken = list(self._waiting)
@@ -92,13 +94,14 @@ class Socket:
             return taken
 
     def close(self) -> None:
-        """End it, within CLOSE_SECONDS or so."""
+        """End it, within CLOSE_SECONDS or so; one that is still being opened ends by itself. Safe to repeat."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._client.close()
 
     def _run(self) -> None:
+        reason = ""
         try:
             self._client.subscribe(self._symbols)
             self.open_since = subscribed = self._clock()
@@ -107,17 +110,21 @@ class Socket:
                     self._client.subscribe(self._symbols)
                     subscribed = self._clock()
                 try:
-                    raw = self._client.receive(1.0)
+                    raw = self._client.receive(LOOK_SECONDS)
                 except TimeoutError:
                     continue
                 self._keep(self._client.decode(raw))
-            self._end("closed")
         except ConnectionClosedOK:
-            self._end("Yahoo closed the stream")
-        except (WebSocketException, OSError, EOFError, ImportError) as error:  # ImportError: a SOCKS proxy without its library
-            self._end(f"{'the stream was cut' if self.open_since else 'no stream'}: {type(error).__name__}")
+            reason = "Yahoo closed the stream"
+        except (WebSocketException, OSError, EOFError, ImportError) as error:
+            reason = _plain(error, opened=self.open_since is not None)
         except Exception as error:  # noqa: BLE001 - its reader says it, and makes a new one
-            self._end(f"the stream ended by a surprise: {type(error).__name__}: {str(error)[:80]}")
+            reason = f"the stream ended by a surprise: {type(error).__name__}: {str(error)[:80]}"
+        finally:
+            with self._changed:
+                self.ended = "closed" if self._closed else reason
+                self._changed.notify_all()
+            self._client.close()  # a close() while it was being opened found nothing to close
 
     def _keep(self, message: Message | None) -> None:
         with self._changed:
@@ -129,7 +136,23 @@ class Socket:
             self._changed.notify_all()
             self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING or self._closed)
 
-    def _end(self, reason: str) -> None:
-        with self._changed:
-            self.ended = reason
-            self._changed.notify_all()
+
+def _plain(error: Exception, *, opened: bool) -> str:
+    """Why there is no connection (any more), in words for people."""
+    if opened:
+        return "the stream was cut"
+    if isinstance(error, InvalidStatus):
+        return f"it answers with HTTP {error.response.status_code}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection is refused"
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(error, FileNotFoundError | ssl.SSLError):
+        return "no TLS with it: see market.ca_file"
+    if isinstance(error, ImportError):
+        return "a SOCKS proxy needs the package python-socks"
+    return f"it cannot be reached: {type(error).__name__}"

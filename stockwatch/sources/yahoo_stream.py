@@ -12,23 +12,19 @@ from stockwatch.component import Backoff
 from stockwatch.errors import SourceError
 from stockwatch.health import Metric
 from stockwatch.settings import Settings
-from stockwatch.sources.yahoo_poll import NAME, YahooPoll
+from stockwatch.sources.yahoo_poll import AGAIN_SECONDS, NAME, YahooPoll
 from stockwatch.sources.yahoo_socket import Message, Socket
-from stockwatch.tick import Tick
+from stockwatch.tick import Tick, now_ms
 
-SILENCE_SECONDS = 30.0  # in a session: then the connection is held for dead
+SILENCE_SECONDS = 30.0  # in a session: then the connection is held for dead; also one that takes longer to be opened
+STEADY_SECONDS = 30.0  # one that has told for so long was a success: the next delay is the first again
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0  # between connections, with jitter
 WAIT_SECONDS = 1.0
-LIVE_MESSAGES = (None, "REGULAR_MARKET")  # extended hours are no part of the session; absent: Yahoo leaves the enum's zero out
-EXTENDED_STATES = ("PRE", "POST", "PREPRE", "POSTPOST")
-OPTIONAL = {
-    "bid": "bid",
-    "ask": "ask",
-    "previous_close": "previous_close",
-    "day_open": "open_price",
-    "day_high": "day_high",
-    "day_low": "day_low",
-}
+HOPE_SECONDS = 9.0  # when polls fail too: how long one read waits for a connection, a little more than opening it takes
+LOOK_SECONDS = 0.05  # how soon a stop is seen
+SOON_SECONDS = 0.1  # to be asked again, while a connection may speak at any moment
+REGULAR_HOURS = 1  # PricingData.market_hours: 0 before, 1 in the session, 2 after it, 3 extended; a zero is left out
+OPTIONAL = {name: name for name in ("bid", "ask", "previous_close", "day_high", "day_low")} | {"day_open": "open_price"}
 
 
 class Connection(Protocol):
@@ -57,13 +53,16 @@ class YahooStream:
         self.symbols = settings.market.tickers
         self._settings, self._poll, self._connect, self._clock = settings, poll, connect, clock
         self._socket: Connection | None = None
+        self._began = 0.0  # when the connection was asked for
         self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS, random)
         self._again_at = 0.0
-        self._lost = "not connected yet"
+        self._lost = ""  # why the last connection went
         self._connections, self._messages, self._rubbish = 0, 0, 0
-        self._heard: set[str] = set()  # symbols that this connection has told of
-        self._poll_trouble = ""
-        self._is_quiet, self._looked_at = False, -math.inf
+        self._told: dict[str, int] = {}  # by symbol: the newest time (ms) that the stream has told
+        self._trouble = ""  # of the polls
+        self._poll_again_at = 0.0
+        self._is_quiet, self._looked_at, self._quiet_at = False, -math.inf, -math.inf
+        self._closed = False
 
     @property
     def answered(self) -> bool:
@@ -79,11 +78,12 @@ class YahooStream:
     @property
     def detail(self) -> str:
         """How it is, in plain words."""
-        if self.streaming:
-            return "streaming from Yahoo" + (f"; quotes: {self._poll_trouble}" if self._poll_trouble else "")
-        if self._socket is not None and not self._socket.ended and self._socket.open_since is not None:
-            return f"Yahoo's stream is open and silent; meanwhile {self._poll.detail}"
-        return f"Yahoo's stream is down ({self._lost}), so {self._poll.detail}"
+        polls = f"polls fail: {self._trouble}" if self._trouble else self._poll.detail
+        socket = self._socket
+        if socket is None or socket.ended or socket.last_message is None:
+            return f"Yahoo's stream is {self._state(socket)}; meanwhile {polls}"
+        quiet = self._is_quiet and self._clock() - socket.last_message > SILENCE_SECONDS
+        return "streaming from Yahoo" + ", silent while no market is open" * quiet + f"; {polls}" * bool(self._trouble)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -93,99 +93,154 @@ class YahooStream:
         return {**self._poll.metrics, **own, "rubbish": rubbish}
 
     def close(self) -> None:
-        """End the connection."""
-        if self._socket is not None:
-            self._socket.close()
+        """End the connection; no new one is made."""
+        self._closed = True
+        socket = self._socket
+        if socket is not None:
+            socket.close()
 
     def read(self, stopping: threading.Event) -> list[Tick]:
         """What the stream has told, and while it does not, what polls tell. Raises SourceError when neither works."""
-        self._tend()
-        ticks = self._take(0.0)
+        ticks = self._tend() + self._take(0.0)
         live = self.streaming
-        if live != self._poll.relaxed:
-            self._poll.relaxed = live
-            if not live:
-                self._poll.hurry()
+        if self._poll.relaxed and not live:
+            self._poll.hurry()
+        self._poll.relaxed = live
         if live:
+            self._poll_again_at = 0.0
             ticks += self._asides(stopping)
-            return ticks or self._take(WAIT_SECONDS)
-        if ticks:
-            return ticks
-        socket = self._socket
-        polled = self._poll.read(
-            stopping, enough=lambda: socket is not None and (socket.last_message is not None or bool(socket.ended))
-        )
-        self._poll_trouble = ""
-        return polled
+            return ticks or self._listen(stopping, WAIT_SECONDS)
+        return ticks or self._fall_back(stopping)
 
     def _asides(self, stopping: threading.Event) -> list[Tick]:
-        """What a quiet poll says of symbols that the stream has not told of; its trouble is not the stream's."""
+        """What a slow poll says that the stream has not told; its trouble is not the stream's."""
         try:
             polled = self._poll.read(stopping, wait=0.0)
         except SourceError as error:
-            self._poll_trouble = str(error)
+            self._trouble = str(error)
             return []
-        if polled:
-            self._poll_trouble = ""
-        return [tick for tick in polled if tick.symbol not in self._heard]
+        if not self._poll.troubled:
+            self._trouble = ""
+        return self._news(polled)
+
+    def _fall_back(self, stopping: threading.Event) -> list[Tick]:
+        """What polls tell, until the stream stirs. While they fail it waits for the stream: only ticks end the trouble."""
+        if self._clock() >= self._poll_again_at:
+            try:
+                polled = self._poll.read(stopping, enough=self._stirs)
+            except SourceError as error:
+                self._trouble = str(error)
+                self._poll_again_at = self._clock() + (error.retry_after or AGAIN_SECONDS)
+            else:
+                if not self._poll.troubled:
+                    self._trouble = ""
+                    return self._news(polled)
+        ticks = self._tend()
+        opening = self._socket is not None and self._socket.open_since is None
+        ticks += self._listen(stopping, HOPE_SECONDS if opening else min(HOPE_SECONDS, self._poll_again_at - self._clock()))
+        ticks += self._tend()
+        if ticks or self.streaming or stopping.is_set():
+            return ticks
+        until = min(self._poll_again_at, self._again_at) if self._socket is None else 0.0  # else it may speak at any moment
+        waits = max(until - self._clock(), SOON_SECONDS)
+        raise SourceError(f"{self._trouble}; Yahoo's stream is {self._state(self._socket)}", retry_after=waits)
+
+    def _listen(self, stopping: threading.Event, seconds: float) -> list[Tick]:
+        """What the stream tells next; waits for it at most `seconds`, until a stop or its end."""
+        until = self._clock() + seconds
+        while not (ticks := self._take(LOOK_SECONDS)):
+            if self._socket is None or self._socket.ended or stopping.is_set() or self._clock() >= until:
+                break
+        return ticks
+
+    def _stirs(self) -> bool:
+        """Whether there is something else to do than to wait for a poll: the stream speaks, has ended, or is to be made anew."""
+        socket = self._socket
+        if socket is None:
+            return self._clock() >= self._again_at and not self._closed
+        return socket.last_message is not None or bool(socket.ended)
+
+    def _news(self, polled: list[Tick]) -> list[Tick]:
+        """Without what the stream has told already: a quote's time is in whole seconds, so it would be another tick."""
+        return [tick for tick in polled if tick.at > self._told.get(tick.symbol, 0)]
 
     def _take(self, seconds: float) -> list[Tick]:
         messages = self._socket.take(seconds) if self._socket is not None else []
-        if messages and not self._heard:
-            self._backoff.reset()
         self._messages += len(messages)
-        ticks = [tick for message in messages if self._is_regular(message) and (tick := tick_of(message)) is not None]
-        self._heard.update(tick.symbol for tick in ticks)
+        ticks = [tick for message in messages if self._is_ours(message) and (tick := tick_of(message)) is not None]
+        now = now_ms() if ticks else 0
+        for tick in ticks:  # a time in the future must not silence the polls
+            self._told[tick.symbol] = max(self._told.get(tick.symbol, 0), min(tick.at, now))
         return ticks
 
-    def _is_regular(self, message: Message) -> bool:
-        hours = message.get("market_hours")
-        return hours in LIVE_MESSAGES and not (hours is None and self._poll.states.get(str(message["id"])) in EXTENDED_STATES)
+    def _is_ours(self, message: Message) -> bool:
+        """Whether it is of one of our symbols in its session. Without hours: before it, or not said: then Yahoo's state."""
+        symbol, hours = str(message["id"]), message.get("market_hours")
+        regular = hours == REGULAR_HOURS if hours else self._poll.states.get(symbol, "REGULAR") == "REGULAR"
+        return regular and symbol in self.symbols
 
-    def _tend(self) -> None:
-        """Look after the connection: a lost or silent one goes, a new one comes when it is time."""
+    def _tend(self) -> list[Tick]:
+        """Look after the connection: a lost or silent one goes, a new one comes when it is time. The last words of a lost one."""
         socket, now = self._socket, self._clock()
         if socket is None:
-            if now >= self._again_at:
-                self._heard = set()
-                self._connections += 1
+            if now >= self._again_at and not self._closed:
+                self._connections, self._began = self._connections + 1, now
                 self._socket = self._connect(self._settings)
-            return
-        since = socket.last_message or socket.open_since
-        if socket.ended:
-            self._lose(socket.ended)
-        elif since is not None and now - since > SILENCE_SECONDS and not self._quiet(now):
-            threading.Thread(
-                target=socket.close, name="closing yahoo's stream", daemon=True
-            ).start()  # may wait for a dead server
-            self._lose(f"silent for {SILENCE_SECONDS:g} s in a session")
+            return []
+        reason = socket.ended or self._silence(socket, now)
+        if not reason:
+            return []
+        if not socket.ended:  # a server that is gone does not answer the closing handshake: not waited for
+            threading.Thread(target=socket.close, name="closing yahoo's stream", daemon=True).start()
+        ticks = self._take(0.0)
+        self._rubbish += socket.rubbish
+        if (socket.last_message or 0) - (socket.open_since or 0) >= STEADY_SECONDS:
+            self._backoff.reset()
+        self._socket, self._lost, self._again_at = None, reason, now + self._backoff.next_delay()
+        return ticks
 
-    def _lose(self, reason: str) -> None:
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            self._rubbish += socket.rubbish
-        delay = self._backoff.next_delay()
-        self._lost, self._again_at = f"{reason}; connecting again in {delay:.0f} s", self._clock() + delay
-
-    def _quiet(self, now: float) -> bool:
-        """Whether nobody trades, so that silence is right; looked at again each WAIT_SECONDS."""
+    def _silence(self, socket: Connection, now: float) -> str:
+        """Why a connection that has not ended is held for dead; empty while it is not."""
+        if socket.open_since is None:
+            return f"not open after {SILENCE_SECONDS:g} s" if now - self._began > SILENCE_SECONDS else ""
+        since = socket.open_since if socket.last_message is None else socket.last_message
+        if now - since <= SILENCE_SECONDS:
+            return ""
         if now - self._looked_at >= WAIT_SECONDS:
             self._looked_at = now
             self._is_quiet = not any(self._poll.is_open(symbol) for symbol in self.symbols if symbol not in self._poll.unknown)
-        return self._is_quiet
+        if self._is_quiet:  # nobody trades, so silence is right; the first session after it gets its whole time
+            self._quiet_at = now
+        return "" if now - self._quiet_at <= SILENCE_SECONDS else f"silent for {SILENCE_SECONDS:g} s in a session"
+
+    def _state(self, socket: Connection | None) -> str:
+        """How a stream is that tells nothing."""
+        if socket is None:
+            left = self._again_at - self._clock()
+            return f"down ({self._lost or 'not begun'}), connecting again {f'in {left:.0f} s' if left > 0.5 else 'now'}"
+        if socket.ended:
+            return f"down ({socket.ended})"
+        if socket.open_since is None:
+            return f"being opened{f' again ({self._lost})' if self._lost else ''}"
+        return "open and has told nothing yet" + (f" that is understood ({socket.rubbish} messages)" if socket.rubbish else "")
 
 
 def tick_of(message: Message) -> Tick | None:
     """PricingData as a Tick; None where price or time is missing. Its numbers of 64 bits are text; zero is left out."""
-    at, price = _number(message.get("time")), _number(message.get("price"))
+    at, price = _whole(message.get("time")), _number(message.get("price"))
     if not at or not price or price <= 0:
         return None
-    volume = max(int(_number(message.get("day_volume")) or 0), 0)
+    volume = max(_whole(message.get("day_volume")), 0)
     optional = {name: value for name, key in OPTIONAL.items() if (value := _number(message.get(key)))}
     currency = message.get("currency")
-    return Tick(
-        str(message["id"]), int(at), price, volume, NAME, **optional, currency=currency if isinstance(currency, str) else None
-    )
+    return Tick(str(message["id"]), at, price, volume, NAME, **optional, currency=currency if isinstance(currency, str) else None)
+
+
+def _whole(value: Any) -> int:
+    try:
+        return int(value)  # from text: exact where a float is not
+    except (TypeError, ValueError):
+        return 0
 
 
 def _number(value: Any) -> float | None:
