@@ -1,12 +1,13 @@
 """Tick and Bar: the two messages on Kafka, their bytes, and what makes one invalid.
 
-Both are JSON. All times are milliseconds since the Unix epoch, UTC. Prices are in the instrument's currency.
+Both are JSON; what a field may be stands at its type, and the decoder checks it. All times are milliseconds since the Unix
+epoch, UTC. Prices are in the instrument's currency.
 """
 
 from __future__ import annotations
 
-import math
 import time
+from typing import Annotated
 
 import msgspec
 
@@ -15,7 +16,12 @@ from stockwatch.errors import InvalidMessageError
 MAX_SYMBOL_LENGTH = 32
 EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z: anything before is a broken clock, not a trade
 MAX_AHEAD_MS = 86_400_000  # a day: time zones may be wrong by hours, never by more
+WRONG_TIME = "time {} is not after 2000 and at most a day ahead"
 MAX_VOLUME = 2**63 - 1  # fits the table's UInt64 and pandas' int64
+Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SYMBOL_LENGTH)]
+Source = Annotated[str, msgspec.Meta(min_length=1)]
+Price = Annotated[float, msgspec.Meta(gt=0)]  # JSON knows no infinity
+Volume = Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)]
 
 
 class Tick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -25,11 +31,11 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     day_volume: cumulative in the session; 0 where the source has none.
     """
 
-    symbol: str
+    symbol: Symbol
     at: int
-    price: float
-    day_volume: int
-    source: str
+    price: Price
+    day_volume: Volume
+    source: Source
     bid: float | None = None
     ask: float | None = None
     previous_close: float | None = None
@@ -42,15 +48,15 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Bar(msgspec.Struct, frozen=True, gc=False):
     """The source's own candle of `minutes` (1 or 5) minutes from `start` (ms, UTC); `volume` is of that bar alone."""
 
-    symbol: str
+    symbol: Symbol
     start: int
     minutes: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: int
-    source: str
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Volume
+    source: Source
 
 
 encode = msgspec.json.Encoder().encode
@@ -64,12 +70,16 @@ def now_ms() -> int:
 
 
 def decode_tick(value: bytes | None, now: int | None = None) -> Tick:
-    """Bytes → a valid Tick. Raises InvalidMessageError with the reason. `now` (ms): what "ahead" is measured from."""
+    """Bytes → a valid Tick. Raises InvalidMessageError with the reason. `now` (ms): what "ahead" is measured from.
+
+    No tick is refused for its hour.
+    """
     try:
         tick = _tick_decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidMessageError(f"not a tick: {error}") from None
-    check_tick(tick, now_ms() if now is None else now)
+    if not EARLIEST_MS < tick.at <= (now_ms() if now is None else now) + MAX_AHEAD_MS:
+        raise InvalidMessageError(WRONG_TIME.format(tick.at))
     return tick
 
 
@@ -79,37 +89,10 @@ def decode_bar(value: bytes | None, now: int | None = None) -> Bar:
         bar = _bar_decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidMessageError(f"not a bar: {error}") from None
-    check_bar(bar, now_ms() if now is None else now)
-    return bar
-
-
-def check_tick(tick: Tick, now: int) -> None:
-    """Raise InvalidMessageError unless the tick may be stored. No tick is refused for its hour."""
-    _check_identity(tick.symbol, tick.source, tick.at, now)
-    if not 0 < tick.price < math.inf:
-        raise InvalidMessageError(f"price is {tick.price}, must be finite and above 0")
-    if not 0 <= tick.day_volume <= MAX_VOLUME:
-        raise InvalidMessageError(f"day_volume is {tick.day_volume}, must be 0 to {MAX_VOLUME}")
-    for value in (tick.bid, tick.ask, tick.previous_close, tick.day_open, tick.day_high, tick.day_low):
-        if value is not None and not math.isfinite(value):
-            raise InvalidMessageError("an optional price is not finite")
-
-
-def check_bar(bar: Bar, now: int) -> None:
-    """Raise InvalidMessageError unless the bar may be stored."""
-    _check_identity(bar.symbol, bar.source, bar.start, now)
+    if not EARLIEST_MS < bar.start <= (now_ms() if now is None else now) + MAX_AHEAD_MS:
+        raise InvalidMessageError(WRONG_TIME.format(bar.start))
     if bar.minutes not in (1, 5):
         raise InvalidMessageError(f"minutes is {bar.minutes}, must be 1 or 5")
-    if not 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high < math.inf:
-        raise InvalidMessageError("must be 0 < low <= open, close <= high, all finite")
-    if not 0 <= bar.volume <= MAX_VOLUME:
-        raise InvalidMessageError(f"volume is {bar.volume}, must be 0 to {MAX_VOLUME}")
-
-
-def _check_identity(symbol: str, source: str, at: int, now: int) -> None:
-    if not 0 < len(symbol) <= MAX_SYMBOL_LENGTH:
-        raise InvalidMessageError(f"symbol has {len(symbol)} characters, must be 1 to {MAX_SYMBOL_LENGTH}")
-    if not source:
-        raise InvalidMessageError("source is empty")
-    if not EARLIEST_MS < at <= now + MAX_AHEAD_MS:
-        raise InvalidMessageError(f"time {at} is not after 2000 and at most a day ahead")
+    if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
+        raise InvalidMessageError("must be low <= open, close <= high")
+    return bar

@@ -15,32 +15,31 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from stockwatch import sessions
-from stockwatch.commands.bench_bed import Bed, bed, consuming
+from stockwatch.commands.bench_bed import Bed, bed
+from stockwatch.commands.bench_flow import Line, backfill, latency, replay, throughput, ticks
+from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.live import Reader
-from stockwatch.engines.bare_kafka import poll_rate, publish, watch_ages
 from stockwatch.errors import UsageError
 from stockwatch.settings import Settings
-from stockwatch.sources.simulator import Simulator
-from stockwatch.tick import Tick, now_ms
+from stockwatch.tick import now_ms
 
 ROOT = Path(__file__).resolve().parents[2]
-MESSAGES, RATE, RATE_SECONDS = 60_000, 1_000, 15
 HISTORY = 10_000_000
 SIMULATED = '[market]\nsource = "simulator"\n[dashboard]\nport = 0\n[supervisor]\nhealth_port = 0\n'
-Line = tuple[str, str, str, str]  # what, measured, beside it, aim
 
 
 def run(settings: Settings, name: str | None) -> int:
     """Run all, or the named one; 0."""
     if name is not None and name not in BENCHMARKS:
         raise UsageError(f"bench: {name!r} is no benchmark; there are {', '.join(BENCHMARKS)}")
+    calm_collector()  # as the program does
     rows: list[Line] = [("benchmark", "measured", "beside it", "aim")]
     for each in [name] if name else BENCHMARKS:
         print(f"… {each}", flush=True)
@@ -49,61 +48,6 @@ def run(settings: Settings, name: str | None) -> int:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
-
-
-def _ticks(count: int) -> list[Tick]:
-    simulator = Simulator(tuple(f"BENCH{number}.NS" for number in range(7)), 7, 1, 5)
-    end = now_ms()
-    found = [tick for tick in simulator._ticks(end - (count // 7 + 1) * 1000, end) if isinstance(tick, Tick)]
-    return found[:count]
-
-
-def throughput(_settings: Settings) -> list[Line]:
-    """Topic → table, against a bare KafkaConsumer.poll loop over the same topic."""
-    with bed() as here:
-        address, topic = here.places.kafka, here.settings.kafka.topic
-        publish(address, topic, _ticks(MESSAGES))
-        bare = poll_rate(address, topic, "bare-1", MESSAGES)
-        with consuming(here, "ours") as consumer:
-            while consumer.stored < MESSAGES:
-                threading.Event().wait(0.01)
-            ours = MESSAGES / (time.monotonic() - (consumer.first or 0))
-        bare = (bare + poll_rate(address, topic, "bare-2", MESSAGES)) / 2
-    return [("topic → table", f"{ours:,.0f} rows/s", f"bare poll {bare:,.0f}/s, ratio {ours / bare:.2f}", "ratio ≥ 0.6")]
-
-
-def latency(_settings: Settings) -> list[Line]:
-    """Produce → queryable at 1,000 ticks/s, against the broker's own floor (produce → polled) in the same run."""
-    with bed() as here, consuming(here, "ours") as consumer:
-        floor: list[float] = []
-        stop = threading.Event()
-        address, topic = here.places.kafka, here.settings.kafka.topic
-        watching = threading.Thread(target=watch_ages, args=[address, topic, floor, stop], daemon=True)
-        watching.start()
-        sent = publish(address, topic, _paced())
-        until = time.monotonic() + 10
-        while consumer.stored < sent and time.monotonic() < until:
-            threading.Event().wait(0.01)
-        stop.set()
-        watching.join(5)
-        ages = sorted(consumer.ages[len(consumer.ages) // 5 :])  # the first moments include joining the group
-        floor = sorted(floor[len(floor) // 5 :])
-    ours = f"p50 {_at(ages, 0.5):.0f} ms, p99 {_at(ages, 0.99):.0f} ms"
-    return [("produce → queryable", ours, f"polled p50 {_at(floor, 0.5):.0f} ms, p99 {_at(floor, 0.99):.0f} ms", "p99 ≤ 250 ms")]
-
-
-def _paced() -> Iterator[Tick]:
-    """RATE ticks a second for RATE_SECONDS, each with the moment of its sending."""
-    began, sent = time.monotonic(), 0
-    while (passed := time.monotonic() - began) < RATE_SECONDS:
-        while sent < passed * RATE:
-            yield Tick("LATE.NS", now_ms(), 100.0 + sent % 50, sent, "simulator")
-            sent += 1
-        threading.Event().wait(0.001)
-
-
-def _at(values: list[float], share: float) -> float:
-    return values[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
 
 
 def history(_settings: Settings) -> list[Line]:
@@ -139,12 +83,12 @@ def history(_settings: Settings) -> list[Line]:
 
 def _disk(here: Bed) -> Line:
     """What ticks of seven simulated companies take, merged."""
-    ticks = _ticks(210_000)
-    for first in range(0, len(ticks), 20_000):
-        here.store.insert_ticks([(tick, 0, first + number) for number, tick in enumerate(ticks[first : first + 20_000])])
+    given = ticks(210_000)
+    for first in range(0, len(given), 20_000):
+        here.store.insert_ticks([(tick, 0, first + number) for number, tick in enumerate(given[first : first + 20_000])])
     here.store.command("OPTIMIZE TABLE ticks FINAL")
     size = here.store.command("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'ticks'")
-    return ("disk", f"{int(str(size)) / len(ticks):.1f} MB per million ticks", "", "≤ 8 MB")
+    return ("disk", f"{int(str(size)) / len(given):.1f} MB per million ticks", "", "≤ 8 MB")
 
 
 def start(_settings: Settings) -> list[Line]:
@@ -233,6 +177,8 @@ def _paint(url: str) -> float | None:
 BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "throughput": throughput,
     "latency": latency,
+    "replay": replay,
+    "backfill": backfill,
     "history": history,
     "start": start,
     "fresh": fresh,

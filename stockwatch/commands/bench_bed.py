@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from stockwatch.consumer import Consumer
 from stockwatch.errors import RetryableError
 from stockwatch.health import HealthRegistry
 from stockwatch.outbox import Outbox
+from stockwatch.producer import Producer
 from stockwatch.settings import Settings, load
+from stockwatch.sources import Source
 from stockwatch.store import Store
 from stockwatch.tick import now_ms
 
@@ -30,6 +32,7 @@ class Bed:
     places: Engines
     store: Store
     registry: HealthRegistry
+    outbox: Outbox = field(default_factory=lambda: Outbox(keeps_log=False))
 
 
 class Measured(Consumer):
@@ -62,7 +65,7 @@ def bed() -> Iterator[Bed]:
     with tempfile.TemporaryDirectory(prefix="stockwatch-bench-") as folder:
         settings = load(Path(folder) / "settings.toml")
         settings.data_dir.mkdir()
-        registry = HealthRegistry(["kafka", "clickhouse", "consumer"])
+        registry = HealthRegistry(["kafka", "clickhouse", "producer", "consumer"])
         places = engines(settings, [])
         lives: list[Component] = [
             places.make_kafka(registry.reporter("kafka")),
@@ -96,11 +99,34 @@ def _until_ready(life: Component) -> None:
 def consuming(here: Bed, group: str) -> Iterator[Measured]:
     """The real consumer in a thread."""
     topic = here.settings.kafka.topic
-    outbox = Outbox(keeps_log=True)
-    consumer = Measured(here.places.kafka, topic, group, Store(here.places.owner), outbox, here.registry.reporter("consumer"))
+    health = here.registry.reporter("consumer")
+    consumer = Measured(here.places.kafka, topic, group, Store(here.places.owner), here.outbox, health)
     consumer.start()
     threading.Thread(target=consumer.run, name="consumer", daemon=True).start()
     try:
         yield consumer
     finally:
         consumer.stop()
+
+
+class Timed(Producer):
+    """The real producer, with the moment of its first read."""
+
+    began = 0.0
+
+    def step(self) -> None:
+        """As the producer's."""
+        self.began = self.began or time.monotonic()
+        super().step()
+
+
+@contextmanager
+def producing(here: Bed, source: Source) -> Iterator[Timed]:
+    """The real producer in a thread."""
+    producer = Timed(source, here.outbox, here.places.kafka, here.settings.kafka.topic, here.registry.reporter("producer"))
+    producer.start()
+    threading.Thread(target=producer.run, name="producer", daemon=True).start()
+    try:
+        yield producer
+    finally:
+        producer.stop()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
+from stockwatch.component.collector import calm_collector
 from stockwatch.errors import AlreadyRunningError, UnavailableError, UsageError
 from stockwatch.health import HealthRegistry
 from stockwatch.health_server import HealthServer
@@ -45,6 +46,7 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     try:
         _log_to(settings.data_dir / "stockwatch.log", settings.supervisor.log_level)
         _raise_descriptor_limit()
+        calm_collector()
         return _supervise(settings, names, lock, browser=browser)
     finally:
         lock.give_back()

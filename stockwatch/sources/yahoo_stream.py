@@ -6,13 +6,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from stockwatch.component import Backoff
 from stockwatch.errors import SourceError
 from stockwatch.health import Metric
 from stockwatch.settings import Settings
-from stockwatch.sources.yahoo_poll import AGAIN_SECONDS, NAME, YahooPoll
+from stockwatch.sources.yahoo_poll import AGAIN_SECONDS, YahooPoll
+from stockwatch.sources.yahoo_pricing import tick_of
 from stockwatch.sources.yahoo_socket import Message, Socket
 from stockwatch.tick import Tick, now_ms
 
@@ -24,7 +25,6 @@ HOPE_SECONDS = 9.0  # when polls fail too: how long one read waits for a connect
 LOOK_SECONDS = 0.05  # how soon a stop is seen
 SOON_SECONDS = 0.1  # to be asked again, while a connection may speak at any moment
 REGULAR_HOURS = 1  # PricingData.market_hours: 0 before, 1 in the session, 2 after it, 3 extended; a zero is left out
-OPTIONAL = {name: name for name in ("bid", "ask", "previous_close", "day_high", "day_low")} | {"day_open": "open_price"}
 
 
 class Connection(Protocol):
@@ -223,29 +223,3 @@ class YahooStream:
         if socket.open_since is None:
             return f"being opened{f' again ({self._lost})' if self._lost else ''}"
         return "open and has told nothing yet" + (f" that is understood ({socket.rubbish} messages)" if socket.rubbish else "")
-
-
-def tick_of(message: Message) -> Tick | None:
-    """PricingData as a Tick; None where price or time is missing. Its numbers of 64 bits are text; zero is left out."""
-    at, price = _whole(message.get("time")), _number(message.get("price"))
-    if not at or not price or price <= 0:
-        return None
-    volume = max(_whole(message.get("day_volume")), 0)
-    optional = {name: value for name, key in OPTIONAL.items() if (value := _number(message.get(key)))}
-    currency = message.get("currency")
-    return Tick(str(message["id"]), at, price, volume, NAME, **optional, currency=currency if isinstance(currency, str) else None)
-
-
-def _whole(value: Any) -> int:
-    try:
-        return int(value)  # from text: exact where a float is not
-    except (TypeError, ValueError):
-        return 0
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

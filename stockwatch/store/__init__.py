@@ -6,25 +6,23 @@ a store that can never serve is UnavailableError.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
+import msgspec
 import pandas as pd
-import urllib3
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from stockwatch.component import StoreAddress
-from stockwatch.errors import StoreError, UnavailableError
 from stockwatch.sessions import Instrument
+from stockwatch.settings import is_loopback
 from stockwatch.store import schema
+from stockwatch.store.trouble import named_trouble
 from stockwatch.tick import Bar, Tick
 
 TICK_FIELDS = tuple(Tick.__struct_fields__)
@@ -44,7 +42,6 @@ _EMPTY = {  # clickhouse-connect gives no columns without rows
 }
 _EMPTY["prices"] = _EMPTY["ticks"][["at", "price", "day_volume"]]
 _EMPTY["latest_tick"] = _EMPTY["ticks"]
-_HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
 
 
 class Store:
@@ -58,14 +55,14 @@ class Store:
 
     def prepare(self) -> None:
         """Make the database and bring its schema to this version; safe to repeat. UnavailableError for a newer one."""
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             client = self._connect(database="")
             schema.prepare(client, self.address)
             client.database = self.address.database
 
     def ping(self) -> None:
         """Ask for one row. Raises StoreError or UnavailableError."""
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             self._client_().command("SELECT 1")
 
     def insert_ticks(self, rows: Sequence[tuple[Tick, int, int]]) -> None:
@@ -78,14 +75,14 @@ class Store:
 
     def insert_dead_letters(self, rows: Sequence[tuple[str, int, int, str, bytes, bytes]]) -> None:
         """Store (topic, partition, offset, reason, key, value)s; bytes are kept as they are."""
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             self._client_().insert("dead_letters", rows, column_names=DEAD_LETTER_FIELDS)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """Store the calendars that a recording brought."""
         if instruments:
             rows = [(item.source, item.symbol, item.calendar, item.timezone) for item in instruments]
-            with _trouble(self.address.url):
+            with named_trouble(self.address.url):
                 names = ("source", "symbol", "calendar", "timezone")
                 self._client_().insert("instruments", rows, column_names=names)
 
@@ -93,8 +90,8 @@ class Store:
         if not rows:
             return
         messages, partitions, offsets = zip(*rows, strict=True)
-        columns = [[getattr(message, field) for message in messages] for field in fields]
-        with _trouble(self.address.url):
+        columns = zip(*map(msgspec.structs.astuple, messages), strict=True)
+        with named_trouble(self.address.url):
             self._client_().insert(table, [*columns, partitions, offsets], column_names=(*fields, *ORIGIN), column_oriented=True)
 
     def ticks(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
@@ -108,7 +105,7 @@ class Store:
     def line(self, source: str, symbol: str, start_ms: int, end_ms: int, step_ms: int) -> pd.DataFrame:
         """The last price of each `step_ms` in [start, end): at int64 ms, price."""
         parameters = {**self._parameters(source, symbol, start_ms, end_ms), "step": step_ms}
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             frame = self._client_().query_df(_query("line"), parameters=parameters)
         return frame.rename(columns={"at_ms": "at", "price_": "price"}) if len(frame) else _EMPTY["prices"][["at", "price"]]
 
@@ -163,7 +160,7 @@ class Store:
     ) -> Iterator[pd.DataFrame]:
         """Stream ticks() with a symbol column, by symbol and time, in frames of about `rows_per_frame` rows."""
         parameters = self._parameters(source, symbol or "", start_ms, end_ms)
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             stream = self._client_().query_df_stream(
                 _query("export_ticks"), parameters=parameters, settings={"max_block_size": rows_per_frame}
             )
@@ -173,7 +170,7 @@ class Store:
 
     def command(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         """One statement's single value, for `bench` and tests."""
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             return self._client_().command(sql, parameters=parameters)
 
     def close(self) -> None:
@@ -184,16 +181,16 @@ class Store:
             client.close()
 
     def _frame(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> pd.DataFrame:
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             frame = self._client_().query_df(_query(name), parameters=self._parameters(source, symbol, start, end))
         return frame.rename(columns=_RENAMED) if len(frame) else _EMPTY[name].copy()
 
     def _rows(self, name: str, source: str, symbol: str = "") -> Sequence[Sequence[Any]]:
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             return self._client_().query(_query(name), parameters=self._parameters(source, symbol)).result_rows
 
     def _number(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> int | None:
-        with _trouble(self.address.url):
+        with named_trouble(self.address.url):
             rows = self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
         return None if rows[0][0] is None else int(rows[0][0])
 
@@ -223,25 +220,10 @@ class Store:
                     database=database or "default",
                     connect_timeout=min(self._timeout, 5),
                     send_receive_timeout=self._timeout,
+                    compress=not is_loopback(parts.hostname or ""),  # costs more than it saves where no wire is
                     autogenerate_session_id=False,  # one client, many threads: a session admits one query at a time
                 )
             return self._client
-
-
-@contextmanager
-def _trouble(url: str) -> Iterator[None]:
-    """Name what clickhouse-connect and urllib3 raise; one line, no credentials."""
-    try:
-        yield
-    except ClickHouseError as error:
-        if isinstance(error, OperationalError) and isinstance(error.__cause__, urllib3.exceptions.HTTPError):
-            raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error.__cause__).__name__}") from error
-        code = re.search(r"Code: (\d+)", str(error)) or re.search(r"error code (\d+)", str(error))
-        text = re.sub(r"\s+", " ", str(error).rpartition("server response: ")[2]).strip()[:300]
-        kind = UnavailableError if code and int(code.group(1)) in _HOPELESS else StoreError
-        raise kind(f"ClickHouse refused: {text}") from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error).__name__}") from error
 
 
 @cache

@@ -15,7 +15,7 @@ from stockwatch.candles import build
 from stockwatch.sessions import market_for, segments
 from stockwatch.sources.day_shape import MINUTE_MS
 from stockwatch.sources.simulator import CATCH_UP_MS, MAX_HISTORY_MINUTES, Simulator
-from stockwatch.tick import Bar, Tick, check_bar, check_tick
+from stockwatch.tick import Bar, Tick, decode_bar, decode_tick, encode
 
 IST = ZoneInfo("Asia/Kolkata")
 SYMBOLS = ("RELIANCE.NS", "AAPL")
@@ -107,9 +107,9 @@ def test_every_message_is_valid_and_whole() -> None:
     messages = [*source.read(stopped()), *source.read(stopped()), *source.read(stopped())]
     for message in messages:
         if isinstance(message, Bar):
-            check_bar(message, clock.now)
+            decode_bar(encode(message), clock.now)
             continue
-        check_tick(message, clock.now)
+        decode_tick(encode(message), clock.now)
         assert message.currency == {"RELIANCE.NS": "INR", "AAPL": "USD"}[message.symbol]
         assert message.day_low is not None
         assert message.day_low <= message.price <= (message.day_high or 0)

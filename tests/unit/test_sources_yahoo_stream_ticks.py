@@ -8,7 +8,7 @@ import pytest
 from stream_world import AT, World, said
 
 from stockwatch.errors import SourceError
-from stockwatch.sources.yahoo_stream import tick_of
+from stockwatch.sources.yahoo_pricing import tick_of
 from stockwatch.tick import Tick
 
 

@@ -32,13 +32,13 @@ def test_a_bar_survives_its_bytes() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"symbol": ""}, "symbol has 0"),
-        ({"symbol": "X" * 33}, "symbol has 33"),
-        ({"source": ""}, "source"),
+        ({"symbol": ""}, "length >= 1 - at `\\$.symbol`"),
+        ({"symbol": "X" * 33}, "length <= 32 - at `\\$.symbol`"),
+        ({"source": ""}, "length >= 1 - at `\\$.source`"),
         ({"at": 946_684_800_000}, "after 2000"),
         ({"at": NOW + 86_400_001}, "a day ahead"),
         ({"at": "2026-01-01"}, "Expected `int`"),
-        ({"price": 0}, "price"),
+        ({"price": 0}, "> 0.0 - at `\\$.price`"),
         ({"price": -1.5}, "price"),
         ({"price": None}, "price"),
         ({"day_volume": -1}, "day_volume"),

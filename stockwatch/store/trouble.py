@@ -1,0 +1,30 @@
+"""What clickhouse-connect and urllib3 raise, as StoreError (it may pass) or UnavailableError (it will not)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import urllib3
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+from stockwatch.errors import StoreError, UnavailableError
+
+_HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
+
+
+@contextmanager
+def named_trouble(url: str) -> Iterator[None]:
+    """One line, no credentials."""
+    try:
+        yield
+    except ClickHouseError as error:
+        if isinstance(error, OperationalError) and isinstance(error.__cause__, urllib3.exceptions.HTTPError):
+            raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error.__cause__).__name__}") from error
+        code = re.search(r"Code: (\d+)", str(error)) or re.search(r"error code (\d+)", str(error))
+        text = re.sub(r"\s+", " ", str(error).rpartition("server response: ")[2]).strip()[:300]
+        kind = UnavailableError if code and int(code.group(1)) in _HOPELESS else StoreError
+        raise kind(f"ClickHouse refused: {text}") from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error).__name__}") from error
