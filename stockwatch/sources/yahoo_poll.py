@@ -110,9 +110,9 @@ class YahooPoll:
         if self._asked is None:
             left = self._next - self._clock()
             if left > 0:
-                until = self._clock() + min(left, wait)
-                while not enough() and (rest := until - self._clock()) > 0 and not stopping.wait(min(rest, LOOK_SECONDS)):
-                    pass
+                for _look in range(math.ceil(min(left, wait) / LOOK_SECONDS)):
+                    if enough() or stopping.wait(LOOK_SECONDS):
+                        break
                 return []
             self._began = self._clock()
             self._asked = Call(lambda: self._session.quotes(self.symbols), "asking Yahoo")
