@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from stockwatch.assembly.places import Engines, choose_port, engines
 from stockwatch.assembly.stored import open_store
@@ -57,14 +58,21 @@ def owns_an_engine(settings: Settings, names: tuple[str, ...]) -> bool:
     return any(embedded.get(name, False) for name in names)
 
 
-def parts(settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int) -> list[Part]:
-    """The row of this start. Opens the source, so a bad recording is refused before anything starts (UsageError)."""
+def parts(
+    settings: Settings, names: tuple[str, ...], registry: HealthRegistry, health_url: str, port: int, closing: ExitStack
+) -> list[Part]:
+    """The row of this start. Opens the source, so a bad recording is refused before anything starts (UsageError).
+
+    closing: gives the source back, which outlives the producer's lives.
+    """
 
     def held() -> Store:
         return Store(places.owner)  # asked for at the source's first need: by then the engines' addresses are known
 
     knows_store = "clickhouse" in names or settings.clickhouse.url != EMBEDDED
     source: Source | None = open_source(settings, held if knows_store else None) if "producer" in names else None
+    if source is not None:
+        closing.callback(source.close)
     places = engines(settings, source.instruments() if source else [])
     _prepare_what_is_left_out(settings, names, places, source.instruments() if source else [])
     outbox = Outbox(places.kafka.keeps_log)

@@ -64,13 +64,14 @@ def make_data_dir(data_dir: Path) -> None:
 
 def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:
     registry = HealthRegistry(names)
-    health = HealthServer(registry, assembly.choose_port(settings, "supervisor", "health_port"))
-    try:
+    with contextlib.ExitStack() as closing:
+        health = HealthServer(registry, assembly.choose_port(settings, "supervisor", "health_port"))
+        closing.callback(health.close)
         port = assembly.choose_port(settings, "dashboard", "port", settings.dashboard.host)
         page = f"http://{'127.0.0.1' if settings.dashboard.host == '0.0.0.0' else settings.dashboard.host}:{port}"  # noqa: S104
         if "dashboard" in names:
             registry.set_fact(dashboard_url=page)
-        row = assembly.parts(settings, names, registry, health.url, port)
+        row = assembly.parts(settings, names, registry, health.url, port, closing)
         print(f"stockwatch {__version__}: starting {', '.join(names)}", flush=True)
         for name, wanted, got in (
             ("dashboard.port", settings.dashboard.port, port),
@@ -88,8 +89,6 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
         Supervisor(row, registry, console.ready).run()
         print("stopped", flush=True)
         return 0
-    finally:
-        health.close()
 
 
 def _log_to(path: Path, level: str) -> None:
