@@ -31,7 +31,8 @@ from stockwatch.settings import Settings
 from stockwatch.tick import now_ms
 
 ROOT = Path(__file__).resolve().parents[2]
-HISTORY = 10_000_000
+HISTORY, SHOWN, STEP_MS = 10_000_000, 1_000, 15_000
+LONG, SHORT = "BTC-USD", "ETH-USD"  # round the clock
 SIMULATED = '[market]\nsource = "simulator"\n[dashboard]\nport = 0\n[supervisor]\nhealth_port = 0\n'
 
 
@@ -51,7 +52,10 @@ def run(settings: Settings, name: str | None) -> int:
 
 
 def history(_settings: Settings) -> list[Line]:
-    """50 candles with 10 M ticks of history against 1 k, and the disk that a million realistic ticks take."""
+    """50 candles with 10 M ticks of history against 1 k, and the disk that a million realistic ticks take.
+
+    Both symbols end with the same 1,000 ticks, so both read and draw the same candles; one has 10 M ticks before them.
+    """
     with bed() as here:
         disk = _disk(here)
         fill = (
@@ -60,25 +64,20 @@ def history(_settings: Settings) -> list[Line]:
             " round(1000 + 50 * sin(number / 5000), 2), number, 0, number FROM numbers({count})"
         )
         end = now_ms()
-        for symbol, count, step in (("BTC-USD", HISTORY, 1_000), ("ETH-USD", 1_000, 15_000)):
-            here.store.command(fill.format(symbol=symbol, count=count, step=step, start=end - count * step))
+        shown = end - SHOWN * STEP_MS
+        for symbol in LONG, SHORT:
+            here.store.command(fill.format(symbol=symbol, count=SHOWN, step=STEP_MS, start=shown))
+        here.store.command(fill.format(symbol=LONG, count=HISTORY, step=1_000, start=shown - HISTORY * 1_000))
         reader = Reader(Connection(here.settings, here.places.owner, "http://127.0.0.1:9/health"))
-        timed = {}
-        for symbol in ("ETH-USD", "BTC-USD", "ETH-USD", "BTC-USD"):
-            market = sessions.market_of(symbol)
-            runs = []
-            for _ in range(9):
-                began = time.monotonic()
-                made = reader.candles("yahoo", symbol, market, end)
-                runs.append((time.monotonic() - began) * 1000)
-            timed[symbol] = sorted(runs)[4]
-        return [
-            disk,
-            (
-                "50 candles at 10 M ticks", f"{timed['BTC-USD']:.0f} ms ({len(made)} candles)",
-                f"at 1 k {timed['ETH-USD']:.0f} ms, ratio {timed['BTC-USD'] / timed['ETH-USD']:.2f}", "ratio ≤ 1.5",
-            ),
-        ]  # fmt: skip
+        runs: dict[str, list[float]] = {LONG: [], SHORT: []}
+        for number in range(42):  # by turns, so that what else the machine does meets both
+            symbol = (LONG, SHORT)[number % 2]
+            began = time.monotonic()
+            made = reader.candles("yahoo", symbol, sessions.market_of(symbol), end)
+            runs[symbol].append((time.monotonic() - began) * 1000)
+        long, short = (sorted(runs[symbol][1:])[10] for symbol in (LONG, SHORT))
+        beside = f"at 1 k {short:.0f} ms, ratio {long / short:.2f}"
+        return [disk, ("50 candles at 10 M ticks", f"{long:.0f} ms ({len(made)} candles)", beside, "ratio ≤ 1.2")]
 
 
 def _disk(here: Bed) -> Line:
