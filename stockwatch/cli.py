@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("name", nargs="?", metavar="NAME")
     export.add_arguments(commands.add_parser("export", parents=[shared], help="ticks or candles into a file"))
     record = commands.add_parser("record", parents=[shared], help="what flows, as a recording for `replay`")
-    record.add_argument("--out", required=True, metavar="FILE")
+    record.add_argument("--out", type=Path, required=True, metavar="FILE", help=".parquet or .jsonl")
     status = commands.add_parser("status", parents=[shared], help="the health of the running instance")
     status.add_argument("--json", action="store_true")
     return top
@@ -93,7 +93,9 @@ def _run(arguments: list[str]) -> int:
 
         return export.run(settings, parsed)
     if parsed.command == "record":
-        raise UsageError("record: comes with the next version; `export` writes what is stored")
+        from stockwatch.commands import record
+
+        return record.run(settings, parsed.out)
     from stockwatch.commands import start
 
     return start.run(settings, parsed.only, browser=not parsed.no_browser)

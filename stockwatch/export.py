@@ -16,7 +16,7 @@ import pandas as pd
 
 from stockwatch import candles, sessions
 from stockwatch.errors import UnavailableError
-from stockwatch.sessions import Market
+from stockwatch.sessions import Instrument, Market
 
 CANDLE_COLUMNS = (
     "symbol", "source", "simulated", "time_utc", "time_exchange", "open", "high", "low", "close", "volume",
@@ -35,16 +35,17 @@ class Rows(Protocol):
     def prices(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame: ...
     def bars(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame: ...
     def earliest_at(self, source: str, symbol: str) -> int | None: ...
-    def latest_at(self, source: str, symbol: str) -> int | None: ...
+    def latest_at(self, source: str, symbol: str, end_ms: int | None = None) -> int | None: ...
     def iter_ticks(
         self, source: str, symbol: str | None, start_ms: int | None, end_ms: int | None, rows_per_frame: int = ...
     ) -> Iterator[pd.DataFrame]: ...
 
 
 def candle_rows(
-    store: Rows, source: str, symbol: str, market: Market, minutes: int, start_ms: int | None, end_ms: int | None
+    store: Rows, told: Instrument, market: Market, minutes: int, start_ms: int | None, end_ms: int | None
 ) -> Iterator[Row]:
     """CANDLE_COLUMNS of every candle that starts in [start, end), some sessions at a time."""
+    source, symbol = told.source, told.symbol
     first, last = store.earliest_at(source, symbol), store.latest_at(source, symbol)
     if first is None or last is None:
         return
@@ -56,11 +57,11 @@ def candle_rows(
             store.bars(source, symbol, begin, end),
             sessions.segments(market, begin, end - 1),
             minutes,
-            joins_late=source == "yahoo",
+            joins_late=told.joins_late,
         )
         for start, *values in zip(*(frame[name].tolist() for name in ("start", *CANDLE_COLUMNS[5:])), strict=True):
             if (start_ms is None or start >= start_ms) and start < before:
-                yield (symbol, source, is_simulated(source), _utc(start), _local(start, market.timezone), *values)
+                yield (symbol, source, told.simulated, _utc(start), _local(start, market.timezone), *values)
 
 
 def _windows(market: Market, after: int, before: int) -> list[tuple[int, int]]:
@@ -72,18 +73,13 @@ def _windows(market: Market, after: int, before: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def tick_rows(store: Rows, source: str, symbol: str, market: Market, start_ms: int | None, end_ms: int | None) -> Iterator[Row]:
+def tick_rows(store: Rows, told: Instrument, market: Market, start_ms: int | None, end_ms: int | None) -> Iterator[Row]:
     """TICK_COLUMNS of every tick in [start, end)."""
-    for frame in store.iter_ticks(source, symbol, start_ms, end_ms):
+    for frame in store.iter_ticks(told.source, told.symbol, start_ms, end_ms):
         plain = frame.astype("object").where(frame.notna(), None)
         for tick in plain.to_dict("records"):
             times = (_utc(tick["at"]), _local(tick["at"], market.timezone))
-            yield (symbol, source, is_simulated(source), *times, *(tick[name] for name in TICK_COLUMNS[5:]))
-
-
-def is_simulated(source: str) -> bool:
-    """Whether a source's prices are made up."""
-    return source == "simulator"
+            yield (told.symbol, told.source, told.simulated, *times, *(tick[name] for name in TICK_COLUMNS[5:]))
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row], check: Callable[[], None] = lambda: None) -> int:

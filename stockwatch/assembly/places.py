@@ -54,6 +54,11 @@ def engines(settings: Settings, instruments: list[Instrument]) -> Engines:
     return Engines(kafka, owner, reader, make_kafka, make_clickhouse)
 
 
+def external_kafka(settings: Settings) -> KafkaAddress | None:
+    """The broker that the settings name; None when it is embedded."""
+    return None if settings.kafka.bootstrap_servers == EMBEDDED else _kafka(settings, settings.kafka.bootstrap_servers)[0]
+
+
 def _kafka(settings: Settings, bootstrap: str) -> tuple[KafkaAddress, Callable[[Reporter], Component]]:
     topic, partitions = settings.kafka.topic, settings.kafka.partitions
     if bootstrap == EMBEDDED:

@@ -66,16 +66,17 @@ def _write(
         raise UnavailableError(f"--symbol {symbol}: nothing is stored of it from {source}; {said}")
     from stockwatch import export
 
-    market = sessions.market_for(source, symbol, store.instrument(source, symbol))
+    instrument = store.instrument(source, symbol)
+    market, told = sessions.market_for(source, symbol, instrument), sessions.told_of(source, symbol, instrument)
     if market.timezone != sessions.market_of(symbol).timezone:  # a recording's own zone
         bounds = [_moment(text, option, market.timezone) for text, option in ((asked.start, "--from"), (asked.end, "--to"))]
     if asked.what == "candles":
         minutes = settings.dashboard.candle_minutes
-        rows: Iterator[Row] = export.candle_rows(store, source, symbol, market, minutes, *bounds)
+        rows: Iterator[Row] = export.candle_rows(store, told, market, minutes, *bounds)
         count = export.write_csv(asked.out, export.CANDLE_COLUMNS, rows)
     else:
-        count = export.write_csv(asked.out, export.TICK_COLUMNS, export.tick_rows(store, source, symbol, market, *bounds))
-    mark = ", SIMULATED" if export.is_simulated(source) else ""
+        count = export.write_csv(asked.out, export.TICK_COLUMNS, export.tick_rows(store, told, market, *bounds))
+    mark = ", SIMULATED" if told.simulated else ""
     print(f"{count:,} {asked.what} of {symbol} ({source}{mark}) → {asked.out}")
     return 0
 

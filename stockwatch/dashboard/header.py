@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from stockwatch.dashboard import numbers
+from stockwatch.dashboard import live, numbers
 from stockwatch.dashboard.live import View
 
 STALE_SECONDS = 30.0
@@ -32,10 +32,11 @@ def is_open(view: View, health: dict[str, Any]) -> bool:
 def mark(view: View, health: dict[str, Any]) -> Mark:
     """SIMULATED, REPLAY, LAST SESSION or LIVE."""
     zone, newest = view.market.timezone, _newest(view)
-    if view.source == "simulator":
-        return Mark("SIMULATED", "not market prices", "simulated", "SIMULATED")
     if view.source.startswith("replay:"):
-        return Mark("REPLAY", numbers.day(newest, zone), "replay", "REPLAY")
+        said = " · simulated, not market prices" if view.simulated else ""
+        return Mark("REPLAY", numbers.day(newest, zone) + said, "replay", "REPLAY")
+    if view.simulated:
+        return Mark("SIMULATED", "not market prices", "simulated", "SIMULATED")
     if not is_open(view, health):
         return Mark("LAST SESSION", f"{numbers.day(newest, zone)} · Yahoo", "last", "LAST SESSION")
     minutes = producer(health).get("delay_minutes")
@@ -60,7 +61,7 @@ def is_stale(view: View, health: dict[str, Any]) -> bool:
 def first_row(view: View, health: dict[str, Any]) -> str:
     """Session, badge, age."""
     zone, market = view.market.timezone, view.market
-    if view.source == "simulator" or market.calendar is None:
+    if market.calendar is None:
         session = f'<span class="up">●</span> <b>{escape(market.code)}</b> · round the clock'
     elif is_open(view, health):
         closes = f" · closes {numbers.clock(view.status.closes_at, zone)} {_zone(view)}" if view.status.closes_at else ""
@@ -136,5 +137,5 @@ def _zone(view: View) -> str:
 
 
 def producer(health: dict[str, Any]) -> dict[str, Any]:
-    """The producer's metrics."""
-    return next((part["metrics"] for part in health.get("components", []) if part["name"] == "producer"), {})
+    """The producer's metrics; none without a producer."""
+    return live.producer(health) or {}

@@ -16,7 +16,7 @@ import pandas as pd
 
 from stockwatch import candles, sessions
 from stockwatch.dashboard.connection import Connection
-from stockwatch.sessions import Market, SessionStatus
+from stockwatch.sessions import Instrument, Market, SessionStatus
 from stockwatch.store import Store
 
 T = TypeVar("T")
@@ -33,12 +33,18 @@ class View:
     source: str
     symbol: str
     market: Market
+    simulated: bool
     now: int
     candles: pd.DataFrame
     line: pd.DataFrame
     session: tuple[int, int]  # open and close of the session that the line shows
     quote: dict[str, Any]
     status: SessionStatus
+
+
+def producer(health: dict[str, Any]) -> dict[str, Any] | None:
+    """The producer's metrics in GET /health's body; None where this instance has none."""
+    return next((part["metrics"] for part in health.get("components", []) if part["name"] == "producer"), None)
 
 
 class Reader:
@@ -79,8 +85,9 @@ class Reader:
         return self._shared(("view", source, symbol), min(refresh, 10) / 2, lambda: self._read(source, symbol))
 
     def _read(self, source: str, symbol: str) -> View | None:
-        market = self._shared(("market", source, symbol), 60.0, lambda: self._market(source, symbol))
-        newest = self._store.latest_at(source, symbol)
+        market, told = self._shared(("market", source, symbol), 60.0, lambda: self._market(source, symbol))
+        until = self._played_until(source)
+        newest = None if until == 0 else self._store.latest_at(source, symbol, until)
         if newest is None:
             return None
         page = self.settings.dashboard
@@ -90,9 +97,9 @@ class Reader:
         shown = self._shared(
             key,
             lambda made: page.candle_refresh_seconds if len(made) >= page.candle_count else FILLING_SECONDS,
-            lambda: self.candles(source, symbol, market, newest),
+            lambda: self.candles(source, symbol, market, newest, joins_late=told.joins_late),
         )
-        last = self._store.latest_ticks(source, [symbol])
+        last = self._store.latest_ticks(source, [symbol], until)
         quote = {str(name): value for name, value in last.iloc[0].items()} if len(last) else {}
         near = sessions.segments(market, newest - 1, newest - 1)
         if not len(near.open):
@@ -100,9 +107,11 @@ class Reader:
         opened, closed = (int(near.open[near.session == near.session[-1]][0]), int(near.close[-1])) if len(near.open) else (0, 0)
         line = self._line(source, symbol, opened, newest)
         now = newest if source.startswith("replay:") else int(time.time() * 1000)
-        return View(source, symbol, market, now, shown, line, (opened, closed), quote, sessions.status(market, now))
+        return View(
+            source, symbol, market, told.simulated, now, shown, line, (opened, closed), quote, sessions.status(market, now)
+        )
 
-    def candles(self, source: str, symbol: str, market: Market, newest: int) -> pd.DataFrame:
+    def candles(self, source: str, symbol: str, market: Market, newest: int, *, joins_late: bool) -> pd.DataFrame:
         """The last candle_count candles. Reads only their window, and a longer one while that holds too few."""
         page = self.settings.dashboard
         wanted, earliest = page.candle_count, self._store.earliest_at(source, symbol) or 0
@@ -118,7 +127,7 @@ class Reader:
                 page.candle_minutes,
                 count=wanted,
                 baseline=baseline,
-                joins_late=source == "yahoo",
+                joins_late=joins_late,
             )
             if len(made) >= wanted or start <= earliest:
                 break
@@ -134,9 +143,19 @@ class Reader:
         closes = pd.DataFrame({"at": bars["start"] + bars["minutes"] * 60_000, "price": bars["close"]})
         return pd.concat([closes[closes["at"] < first], ticks], ignore_index=True)
 
-    def _market(self, source: str, symbol: str) -> Market:
+    def _market(self, source: str, symbol: str) -> tuple[Market, Instrument]:
         instrument = self._store.instrument(source, symbol) if source.startswith("replay:") else None
-        return sessions.market_for(source, symbol, instrument)
+        return sessions.market_for(source, symbol, instrument), sessions.told_of(source, symbol, instrument)
+
+    def _played_until(self, source: str) -> int | None:
+        """A replay's own now (ms), not included: what an earlier start has stored beyond it is not shown. None: no such limit.
+
+        0: it has not begun. Without a producer in this instance everything that is stored is shown.
+        """
+        told = producer(self.health())
+        if not source.startswith("replay:") or told is None:
+            return None
+        return int(told["now"]) + 1 if told.get("now") else 0
 
     def _ask_health(self) -> dict[str, Any]:
         try:

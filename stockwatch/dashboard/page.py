@@ -62,11 +62,11 @@ def prices(reader: Reader) -> None:
             empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
         return
     rest.html(header.first_row(view, health))
-    simulated = view.source == "simulator"
     top = header.second_row(view, health)
-    if simulated:
+    if view.simulated:
         top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
-        top += "They come from the built-in generator, not from the market. Every stored row says “simulator”.</div>"
+        top += "They come from the built-in generator, not from the market."
+        top += "</div>" if view.source.startswith("replay:") else " Every stored row says “simulator”.</div>"
     st.html(top + notices.html(notices.lines(told)))
     cards = {**pair_of(view, health, reader), "live": live_of(view, health, reader)}
     for card in cards.values():
@@ -83,14 +83,15 @@ def empty(title: str, said: str) -> None:
 def tags_of(view: View, health: dict[str, Any]) -> list[tuple[str, str]]:
     """The marks beside a chart's title."""
     mark = header.mark(view, health)
-    return [(mark.tag, mark.style)] if mark.tag else []
+    tags = [(mark.tag, mark.style)] if mark.tag else []
+    return [*tags, ("SIMULATED", "simulated")] if view.simulated and mark.tag != "SIMULATED" else tags
 
 
 def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any]:
     """Candles and volume."""
     frame, zone, currency = view.candles, view.market.timezone, header.currency_of(view)
     minutes = reader.settings.dashboard.candle_minutes
-    mark = "SIMULATED" if view.source == "simulator" else ""
+    mark = "SIMULATED" if view.simulated else ""
     said, traded = [], []
     columns = ("start", "end", "volume", "open", "high", "low", "close")
     newest = int(frame["start"].iloc[-1])
@@ -131,7 +132,7 @@ def live_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     else:
         said = "Market closed. Refresh resumes at the open."
     close = header.known(view.quote.get("previous_close"))
-    mark = "SIMULATED" if view.source == "simulator" else ""
+    mark = "SIMULATED" if view.simulated else ""
     figure = charts.live(view.line, zone, currency, close, view.session, mark, fresh=not stale)
     return {
         "title": "Live price" if header.is_open(view, health) else "Price",

@@ -1,14 +1,17 @@
-"""Bare Kafka clients, as the benchmarks' measure: the broker's own floor, with nothing of stockwatch around it."""
+"""Bare Kafka clients, with nothing of stockwatch around them: the benchmarks' measure, and what `record` follows."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from stockwatch.component import KafkaAddress
+from stockwatch.errors import BrokerError
 from stockwatch.tick import Tick, encode, now_ms
 
 POLL_RECORDS = 5_000
@@ -51,3 +54,31 @@ def watch_ages(address: KafkaAddress, topic: str, ages: list[float], stop: threa
             now = now_ms()
             ages.extend(now - record.timestamp for record in records)
     client.close(timeout_ms=500)
+
+
+def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iterator[list[bytes]]:
+    """What is published from now on, poll by poll (may be empty), until `stopping`. Raises BrokerError when Kafka is not there.
+
+    Without a group, so it takes nothing from the consumer. A broker that comes back with an empty log is read from its start.
+    """
+    try:
+        client = KafkaConsumer(
+            **address.client_options(), group_id=None, auto_offset_reset="earliest", bootstrap_timeout_ms=5_000,
+            fetch_max_wait_ms=50,
+        )  # fmt: skip
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
+    try:
+        partitions = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()]
+        if not partitions:
+            raise BrokerError(f"Kafka has no topic {topic}")
+        client.assign(partitions)
+        client.seek_to_end(*partitions)
+        for partition in partitions:
+            client.position(partition, timeout_ms=5_000)  # now, not at the first poll
+        while not stopping.is_set():
+            with contextlib.suppress(KafkaError, OSError):  # it reconnects by itself
+                polled = client.poll(timeout_ms=200)
+                yield [record.value for records in polled.values() for record in records]
+    finally:
+        client.close(timeout_ms=500)

@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from stockwatch.sessions.calendars import calendar_year, exchanges, local_ms, with_auction
+from stockwatch.sessions.calendars import calendar_year, exchanges, local_ms
 
 Int64s = npt.NDArray[np.int64]
 DAY_MS = 86_400_000
 ROUND_THE_CLOCK = "24/7"
+SIMULATOR = "simulator"  # the source whose prices are made up
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,17 @@ class Market:
 
 @dataclass(frozen=True)
 class Instrument:
-    """The calendar that a recording brings for a symbol: "24/7" or a name of exchange_calendars."""
+    """What a recording brings for a symbol: the calendar, "24/7" or a name of exchange_calendars, and what to know of it.
+
+    simulated: its prices were made up. joins_late: its first tick's day_volume holds what was traded before it.
+    """
 
     source: str
     symbol: str
     calendar: str
     timezone: str
+    simulated: bool = False
+    joins_late: bool = False
 
 
 class Segments(NamedTuple):
@@ -63,23 +69,26 @@ class SessionStatus:
 
 
 def market_of(symbol: str) -> Market:
-    """The exchange of a symbol by Yahoo's rules: suffix, -USD crypto, =X currencies, =F futures, else the US."""
+    """The exchange of a symbol by Yahoo's rules: suffix, -USD crypto, =X currencies, =F futures, ^ indices, else the US.
+
+    The US too for a suffix or an index that data/exchanges.toml does not have.
+    """
     data = exchanges()
-    if symbol.endswith("=X"):
-        return _market(data["kind"]["fx"])
+    if symbol.endswith("=X"):  # EURUSD=X is in USD, JPY=X (what a dollar costs) in JPY
+        return _market({**data["kind"]["fx"], "currency": symbol[:-2][-3:]})
     if symbol.endswith("=F"):
         return _market(data["kind"]["future"])
     stem, dash, quote = symbol.rpartition("-")
     if dash and stem and len(quote) == 3 and quote.isalpha():  # BTC-USD; BRK-B is a share class
         return _market({**data["kind"]["crypto"], "currency": quote})
-    suffix = symbol.rpartition(".")[2] if "." in symbol else ""
+    suffix = data["index"].get(symbol) or (symbol.rpartition(".")[2] if "." in symbol else "")
     return _market(data["suffix"].get(suffix, data["suffix"][""]))
 
 
 def market_for(source: str, symbol: str, instrument: Instrument | None = None) -> Market:
     """The market of a symbol as one source trades it: the simulator round the clock, a recording by its own calendar."""
     own = market_of(symbol)
-    if source == "simulator":
+    if source == SIMULATOR:
         return Market(own.code, None, own.timezone, own.currency)
     if source.startswith("replay:"):
         if instrument is None:
@@ -89,11 +98,28 @@ def market_for(source: str, symbol: str, instrument: Instrument | None = None) -
     return own
 
 
+def told_of(source: str, symbol: str, instrument: Instrument | None = None) -> Instrument:
+    """What is to be known of a symbol's prices: what its recording told, else what its source implies."""
+    if instrument is not None:
+        return instrument
+    market = market_for(source, symbol)
+    zone = str(market.timezone)
+    return Instrument(source, symbol, market.calendar or ROUND_THE_CLOCK, zone, source == SIMULATOR, source == "yahoo")
+
+
 def is_calendar(name: str) -> bool:
-    """Whether exchange_calendars (or we) know this calendar."""
+    """Whether exchange_calendars (or we) know this calendar, and can make it: a few of its rules fail with pandas 3."""
     import exchange_calendars
 
-    return name == ROUND_THE_CLOCK or name in exchange_calendars.get_calendar_names(include_aliases=True)
+    if name == ROUND_THE_CLOCK:
+        return True
+    if name not in exchanges()["calendar"] and name not in exchange_calendars.get_calendar_names(include_aliases=True):
+        return False
+    try:
+        calendar_year(name, 2024)
+    except (NotImplementedError, ValueError):
+        return False
+    return True
 
 
 def calendar_timezone(name: str) -> str | None:
@@ -112,7 +138,7 @@ def segments(market: Market, start_ms: int, end_ms: int) -> Segments:
         found = Segments(midnights[:-1], midnights[1:], midnights[:-1])
     else:
         rows = [row for year in range(first.year, last.year + 1) for row in calendar_year(market.calendar, year).rows]
-        rows = [with_auction(market.code, zone, row) for row in rows if first <= row[0] <= last]
+        rows = [row for row in rows if first <= row[0] <= last]
         found = Segments(
             np.array([row[1] for row in rows], np.int64),
             np.array([row[2] for row in rows], np.int64),

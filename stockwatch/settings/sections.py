@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 EMBEDDED = "embedded"
+CANDLE_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 MAX_SYMBOL_LENGTH = 32  # as a tick has it
 SourceName = Literal["auto", "yahoo", "yahoo-stream", "simulator", "replay"]
 DEFAULT_TICKERS = ("RELIANCE.NS", "TCS.NS", "INFY.NS", "HDFCBANK.NS", "ICICIBANK.NS", "SBIN.NS", "AAPL")
@@ -60,6 +61,12 @@ def _timezone(value: str) -> str:
     if value not in available_timezones():
         near = difflib.get_close_matches(value, available_timezones(), n=1)
         raise ValueError("is no time zone" + (f"; did you mean {near[0]}?" if near else "; use a name like Asia/Kolkata"))
+    return value
+
+
+def _candle_minutes(value: int) -> int:  # no Literal: from the environment it comes as text
+    if value not in CANDLE_MINUTES:
+        raise ValueError("must be 1, 2, 5, 10, 15, 30 or 60")
     return value
 
 
@@ -140,7 +147,7 @@ class Dashboard(_Section):
     allowed_hosts: tuple[str, ...] = ()
     live_refresh_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10
     candle_refresh_seconds: Annotated[float, Field(ge=0.1, le=86400)] = 300
-    candle_minutes: Literal[1, 2, 5, 10, 15, 30, 60] = 5
+    candle_minutes: Annotated[int, AfterValidator(_candle_minutes)] = 5
     candle_count: Annotated[int, Field(ge=1, le=1000)] = 50
     powerbi_url: Annotated[str, AfterValidator(_powerbi)] = ""
 

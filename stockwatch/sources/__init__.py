@@ -20,8 +20,8 @@ class Held(Protocol):
     def bar_span(self, source: str, symbol: str) -> tuple[int, int] | None:
         """The first bar's start and the last bar's end (ms); None without bars."""
 
-    def latest_tick_at(self, source: str, symbol: str) -> int | None:
-        """The time (ms) of the newest tick; None without ticks."""
+    def tick_counts(self, source: str) -> dict[str, tuple[int, int, int]]:
+        """Of each symbol: how many ticks, each identity once; how many before the newest one's time; that time (ms)."""
 
 
 class Source(Protocol):
@@ -65,7 +65,7 @@ def open_source(settings: Settings, held: Callable[[], Held] | None = None) -> S
     if market.source == "replay":
         from stockwatch.sources.replay import Replay
 
-        return Replay.open(settings)
+        return Replay.open(settings, held)
     if market.source == "simulator":
         from stockwatch.sources.simulator import Simulator
 

@@ -1,6 +1,7 @@
 """A recording as columns: CSV (also .gz), Parquet or JSON lines → times, prices, cumulative volumes, by time.
 
 Columns, in any case: at (or time, timestamp, datetime), price; optional: symbol, day_volume or volume (of the trade), calendar.
+`record` also writes timezone (of 24/7), simulated and joins_late (see Instrument); the first row of a symbol says them for all.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import csv
 import gzip
 import io
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 import numpy as np
@@ -27,7 +28,8 @@ from stockwatch.tick import EARLIEST_MS, MAX_AHEAD_MS, MAX_SYMBOL_LENGTH, now_ms
 
 TIME_NAMES = ("at", "time", "timestamp", "datetime")
 ZONED = r":\d\d(?:\.\d+)?\s*(?:[zZ]|[+-]\d\d(?::?\d\d)?)$"  # text that names its zone
-NAMES = (*TIME_NAMES, "price", "symbol", "day_volume", "volume", "calendar")
+TOLD = {"calendar": sessions.ROUND_THE_CLOCK, "timezone": "", "simulated": False, "joins_late": False}  # of a symbol
+NAMES = (*TIME_NAMES, "price", "symbol", "day_volume", "volume", *TOLD)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ class Recording:
     symbol: list[str]
     instruments: list[Instrument]
     broken: list[int]  # numbers of the lines that were skipped, from 1, with the header
+
+    def after(self, held: dict[str, tuple[int, int, int]]) -> Recording:
+        """Without what a store holds (see Held.tick_counts), as far as it is there without a hole."""
+        symbols = np.array(self.symbol)
+        kept = np.ones(len(self.at), np.bool_)
+        for symbol, (count, count_before, newest) in held.items():
+            mine = np.flatnonzero((symbols == symbol) & (self.at <= newest))
+            identities = pd.DataFrame({"at": self.at[mine], "volume": self.day_volume[mine], "price": self.price[mine]})
+            earlier = identities["at"].to_numpy() < newest
+            if count_before == len(identities[earlier].drop_duplicates()):
+                whole = count == len(identities.drop_duplicates())  # else some of the newest moment's are missing
+                kept[mine if whole else mine[earlier]] = False
+        chosen = [name for name, keep in zip(self.symbol, kept.tolist(), strict=True) if keep]
+        return replace(self, at=self.at[kept], price=self.price[kept], day_volume=self.day_volume[kept], symbol=chosen)
 
 
 def load(path: Path, timezone: str) -> Recording:
@@ -62,7 +78,8 @@ def load(path: Path, timezone: str) -> Recording:
     volume = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series(0.0, index=frame.index)
     frame["volume"] = volume.to_numpy(np.float64)
     frame["symbol"] = table["symbol"].astype(str).str.strip() if "symbol" in table else stem[:MAX_SYMBOL_LENGTH]
-    frame["calendar"] = table["calendar"].astype(str).str.strip() if "calendar" in table else sessions.ROUND_THE_CLOCK
+    for told, default in TOLD.items():
+        frame[told] = table[told].astype(str).str.strip() if told in table else str(default)
     good = (
         frame["at"].between(EARLIEST_MS, now_ms() + MAX_AHEAD_MS, inclusive="right")
         & frame["price"].between(0, np.inf, inclusive="neither")
@@ -146,10 +163,14 @@ def _ms(parsed: pd.Series[Any], timezone: str) -> pd.Series[Any]:
 
 def _instruments(frame: pd.DataFrame, source: str, timezone: str, where: str) -> list[Instrument]:
     found = []
-    for symbol, calendar in frame.drop_duplicates("symbol")[["symbol", "calendar"]].itertuples(index=False):
+    for symbol, calendar, zone, *flags in frame.drop_duplicates("symbol")[["symbol", *TOLD]].itertuples(index=False):
         if not sessions.is_calendar(calendar):
             raise UsageError(f"{where}: {calendar!r} is no calendar; use 24/7 or a name of exchange_calendars such as XNYS")
-        found.append(Instrument(source, symbol, calendar, sessions.calendar_timezone(calendar) or timezone))
+        if zone and zone not in available_timezones():
+            raise UsageError(f"{where}: {zone!r} is no time zone; use a name like Asia/Kolkata")
+        simulated, joins_late = (flag.lower() in ("true", "1") for flag in flags)
+        own = sessions.calendar_timezone(calendar) or zone or timezone
+        found.append(Instrument(source, symbol, calendar, own, simulated, joins_late))
     return found
 
 

@@ -6,6 +6,7 @@ a store that can never serve is UnavailableError.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -79,11 +80,11 @@ class Store:
             self._client_().insert("dead_letters", rows, column_names=DEAD_LETTER_FIELDS)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
-        """Store the calendars that a recording brought."""
+        """Store what a recording brought."""
         if instruments:
-            rows = [(item.source, item.symbol, item.calendar, item.timezone) for item in instruments]
+            rows = [dataclasses.astuple(item) for item in instruments]
             with named_trouble(self.address.url):
-                names = ("source", "symbol", "calendar", "timezone")
+                names = [field.name for field in dataclasses.fields(Instrument)]
                 self._client_().insert("instruments", rows, column_names=names)
 
     def _insert(self, table: str, fields: tuple[str, ...], rows: Sequence[tuple[Any, int, int]]) -> None:
@@ -118,15 +119,15 @@ class Store:
         """The largest day_volume in [start, end); None without rows."""
         return self._number("baseline_volume", source, symbol, start_ms, end_ms)
 
-    def latest_ticks(self, source: str, symbols: Sequence[str] | None = None) -> pd.DataFrame:
-        """The newest tick of each symbol (all of the source's by default): symbol and the columns of ticks()."""
+    def latest_ticks(self, source: str, symbols: Sequence[str] | None = None, end_ms: int | None = None) -> pd.DataFrame:
+        """The newest tick before `end` of each symbol (all of the source's by default): symbol and the columns of ticks()."""
         wanted = self.symbols(source) if symbols is None else symbols
-        frames = [self._frame("latest_tick", source, symbol).assign(symbol=symbol) for symbol in wanted]
+        frames = [self._frame("latest_tick", source, symbol, None, end_ms).assign(symbol=symbol) for symbol in wanted]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["symbol", *TICK_FIELDS[1:]])
 
-    def latest_at(self, source: str, symbol: str) -> int | None:
-        """When the newest tick or bar ends (ms); None without any."""
-        return self._number("newest", source, symbol)
+    def latest_at(self, source: str, symbol: str, end_ms: int | None = None) -> int | None:
+        """When the newest tick or bar that began before `end` ends (ms); None without any."""
+        return self._number("newest", source, symbol, None, end_ms)
 
     def earliest_at(self, source: str, symbol: str) -> int | None:
         """When the oldest tick or bar begins (ms); None without any."""
@@ -137,10 +138,9 @@ class Store:
         first, last = self._rows("bar_span", source, symbol)[0]
         return None if first is None else (int(first), int(last))
 
-    def latest_tick_at(self, source: str, symbol: str) -> int | None:
-        """The time (ms) of the newest tick; None without ticks."""
-        rows = self._rows("latest_tick", source, symbol)
-        return int(rows[0][0]) if rows else None
+    def tick_counts(self, source: str) -> dict[str, tuple[int, int, int]]:
+        """Of each symbol: how many ticks, each identity once; how many before the newest one's time; that time (ms)."""
+        return {symbol: (count, before, newest) for symbol, count, before, newest in self._rows("tick_counts", source)}
 
     def symbols(self, source: str) -> list[str]:
         """The symbols that a source has written, sorted."""

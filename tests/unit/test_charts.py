@@ -122,7 +122,8 @@ def view(source: str, *, is_open: bool, age: int = 5) -> View:
              "day_high": 1294.75, "currency": "INR"}  # fmt: skip
     status = SessionStatus(is_open, at("2026-11-30 09:15"), at("2026-11-25 15:30") if is_open else None, True)
     line = pd.DataFrame({"at": [now], "price": [1294.6]})
-    return View(source, "RELIANCE.NS", market_for(source, "RELIANCE.NS"), now, frame(), line, (0, 0), quote, status)
+    market, simulated = market_for(source, "RELIANCE.NS"), source == "simulator"
+    return View(source, "RELIANCE.NS", market, simulated, now, frame(), line, (0, 0), quote, status)
 
 
 def told(**metrics: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -105,3 +106,24 @@ def test_power_bi_addresses_that_may_be_embedded(tmp_path: Path, url: str) -> No
 def test_and_those_that_may_not(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match="powerbi_url"):
         load(tmp_path / "s.toml", {"dashboard": {"powerbi_url": url}})
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [(s, k) for s, f in Settings.model_fields.items() if s != "path" for k in f.annotation.model_fields],  # type: ignore[union-attr]
+)
+def test_every_key_can_be_said_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, key: str
+) -> None:
+    default = load(tmp_path / "settings.toml").model_dump(mode="json")[section][key]
+    text = default if isinstance(default, str) else json.dumps(default)
+    monkeypatch.setenv(f"STOCKWATCH_{section}__{key}".upper(), text)
+    assert load(tmp_path / "settings.toml").model_dump(mode="json")[section][key] == default
+
+
+def test_candle_minutes_from_the_environment_are_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWATCH_DASHBOARD__CANDLE_MINUTES", "15")
+    assert load(tmp_path / "settings.toml").dashboard.candle_minutes == 15
+    monkeypatch.setenv("STOCKWATCH_DASHBOARD__CANDLE_MINUTES", "7")
+    with pytest.raises(UsageError, match="must be 1, 2, 5, 10, 15, 30 or 60"):
+        load(tmp_path / "settings.toml")

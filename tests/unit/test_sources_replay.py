@@ -106,7 +106,7 @@ def test_broken_rows_are_skipped_counted_and_the_first_is_named_by_its_line(tmp_
     rows = [f"{AT},1,1", "", f"{AT},nan,1", f"{AT},-1,1", f"{AT},inf,1", f"{AT},1,-5", f"{AT},1", "soon,1,1", f"{AT},2,3"]
     source = Replay(load(written(tmp_path, "T.csv", "at,price,volume\n" + "\n".join(rows)), "UTC"), 0)
     assert source.metrics["broken_lines"] == 6
-    assert "6 broken lines skipped, the first is line 4" in source.detail
+    assert "6 broken lines skipped: line 4, 5, 6, …" in source.detail
     assert [(tick.price, tick.day_volume) for tick in everything(source)] == [(1, 1), (2, 4)]
     good = f'{{"at": {AT}, "price": 1}}\n'
     assert load(written(tmp_path, "T.jsonl", good + "nonsense\n" + good + f'\n{{"at": {AT}}}\n' + good), "UTC").broken == [2, 5]

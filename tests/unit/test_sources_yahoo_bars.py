@@ -46,8 +46,8 @@ class Yahoo:
             raise StoreError("ClickHouse cannot be reached")
         return self.span
 
-    def latest_tick_at(self, source: str, symbol: str) -> int | None:
-        return None
+    def tick_counts(self, source: str) -> dict[str, tuple[int, int, int]]:
+        return {}
 
 
 @pytest.fixture

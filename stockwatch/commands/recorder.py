@@ -1,0 +1,133 @@
+"""Ticks → a recording that `replay` plays: Parquet, or JSON lines. The file appears when it is whole.
+
+Columns: at (ms, UTC), symbol, price, day_volume, and what is to be known of the symbol: calendar, timezone, simulated,
+joins_late (see sessions.Instrument). Until close() it grows beside its place as `.NAME.part`; JSON lines can be read there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stockwatch import sessions
+from stockwatch.errors import UnavailableError, UsageError
+from stockwatch.sessions import Instrument
+from stockwatch.tick import Tick
+
+GROUP_ROWS = 50_000  # in memory, until they are written as one row group
+COLUMNS = {
+    "at": pa.int64(), "symbol": pa.string(), "price": pa.float64(), "day_volume": pa.int64(),
+    "calendar": pa.string(), "timezone": pa.string(), "simulated": pa.bool_(), "joins_late": pa.bool_(),
+}  # fmt: skip
+Row = dict[str, Any]
+
+
+class Writer(Protocol):
+    """One format."""
+
+    def write(self, rows: list[Row]) -> None: ...
+    def close(self) -> None: ...
+
+
+class ParquetWriter:
+    """Row groups of GROUP_ROWS; readable once it is closed."""
+
+    def __init__(self, part: Path) -> None:
+        self._writer = pq.ParquetWriter(part, pa.schema(list(COLUMNS.items())), compression="zstd")
+        self._rows: list[Row] = []
+
+    def write(self, rows: list[Row]) -> None:
+        """Keep them, and write when there are enough."""
+        self._rows += rows
+        if len(self._rows) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._writer.schema))
+            self._rows = []
+
+    def close(self) -> None:
+        """Write the rest and the footer."""
+        self._flush()
+        self._writer.close()
+
+
+class LinesWriter:
+    """One JSON object a line, each batch flushed."""
+
+    def __init__(self, part: Path) -> None:
+        self._file: IO[bytes] = part.open("wb")
+
+    def write(self, rows: list[Row]) -> None:
+        """All of them, at once."""
+        self._file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+FORMATS: dict[str, Callable[[Path], Writer]] = {".parquet": ParquetWriter, ".jsonl": LinesWriter, ".ndjson": LinesWriter}
+
+
+class Recorder:
+    """One recording. Raises UsageError for a name of another format, UnavailableError where it cannot be written.
+
+    tell: what a source brought for a symbol (a recording that is played does), or None.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[str, str], Instrument | None] = lambda _source, _symbol: None) -> None:
+        if path.suffix.lower() not in FORMATS:
+            raise UsageError(f"--out {path.name}: must end with {', '.join(FORMATS)}")
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise UnavailableError(f"--out: {path} cannot be written: {'it is a folder' if path.is_dir() else 'no such folder'}")
+        self._tell = tell
+        self.path, self._part = path, path.with_name(f".{path.name}.part")
+        self.ticks = 0
+        self._told: dict[tuple[str, str], Row] = {}
+        try:
+            self._writer = FORMATS[path.suffix.lower()](self._part)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, ticks: list[Tick]) -> None:
+        """Add ticks, in their order."""
+        if not ticks:
+            return
+        try:
+            self._writer.write([self._row(tick) for tick in ticks])
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self.ticks += len(ticks)
+
+    def _row(self, tick: Tick) -> Row:
+        key = tick.source, tick.symbol
+        if key not in self._told:
+            brought = self._tell(*key)
+            told = sessions.told_of(*key, brought)
+            self._told[key] = {name: getattr(told, name) for name in ("calendar", "timezone", "simulated")}
+            # What begins within a session does not know what was traded before; only a played recording may begin with its day.
+            self._told[key]["joins_late"] = told.joins_late or brought is None
+        return {"at": tick.at, "symbol": tick.symbol, "price": tick.price, "day_volume": tick.day_volume, **self._told[key]}
+
+    def close(self) -> None:
+        """Finish it and put it in its place; without a tick there is no recording."""
+        try:
+            self._writer.close()
+            if self.ticks:
+                self._part.replace(self.path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            if not self.ticks:
+                self._part.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> UnavailableError:
+        return UnavailableError(f"--out: {self.path} cannot be written: {error.strerror or error}")
