@@ -32,9 +32,9 @@ def is_open(view: View, health: dict[str, Any]) -> bool:
 def mark(view: View, health: dict[str, Any]) -> Mark:
     """SIMULATED, REPLAY, LAST SESSION or LIVE."""
     zone, newest = view.market.timezone, _newest(view)
-    if view.source.startswith("replay:"):
+    if view.is_replay:
         said = " · simulated, not market prices" if view.simulated else ""
-        return Mark("REPLAY", numbers.day(newest, zone) + said, "replay", "REPLAY")
+        return Mark("REPLAY", numbers.day(newest, zone, year=True) + said, "replay", "REPLAY")
     if view.simulated:
         return Mark("SIMULATED", "not market prices", "simulated", "SIMULATED")
     if not is_open(view, health):
@@ -51,7 +51,7 @@ def age_seconds(view: View) -> float:
 
 def is_stale(view: View, health: dict[str, Any]) -> bool:
     """Older than it should be in an open session, Yahoo's own delay and two polls allowed for."""
-    if view.source.startswith("replay:") or not is_open(view, health):
+    if view.is_replay or not is_open(view, health):
         return False
     minutes = producer(health).get("delay_minutes")
     delay = minutes.get(view.symbol, 0) if isinstance(minutes, dict) else minutes or 0
@@ -61,7 +61,9 @@ def is_stale(view: View, health: dict[str, Any]) -> bool:
 def first_row(view: View, health: dict[str, Any]) -> str:
     """Session, badge, age."""
     zone, market = view.market.timezone, view.market
-    if market.calendar is None:
+    if view.is_replay and producer(health).get("ended"):
+        session = f"○ <b>recording ended</b> {numbers.clock(_newest(view), zone)} {_zone(view)}"
+    elif market.calendar is None:
         session = f'<span class="up">●</span> <b>{escape(market.code)}</b> · round the clock'
     elif is_open(view, health):
         closes = f" · closes {numbers.clock(view.status.closes_at, zone)} {_zone(view)}" if view.status.closes_at else ""
@@ -78,7 +80,7 @@ def first_row(view: View, health: dict[str, Any]) -> str:
         said = f'<span class="sw-stale">◆ stale · {numbers.age(age)} old</span>'
     else:
         newest = _newest(view)
-        closed = view.source.startswith("replay:") or not is_open(view, health)
+        closed = view.is_replay or not is_open(view, health)
         said = f"last price {numbers.clock(newest, zone)} {_zone(view)}" if closed else f"updated {numbers.age(age)} ago"
         said = f'<span class="sw-age">{said}</span>'
     return (

@@ -41,6 +41,11 @@ class View:
     quote: dict[str, Any]
     status: SessionStatus
 
+    @property
+    def is_replay(self) -> bool:
+        """Whether it is a recording, whose now is its own."""
+        return self.source.startswith("replay:")
+
 
 def producer(health: dict[str, Any]) -> dict[str, Any] | None:
     """The producer's metrics in GET /health's body; None where this instance has none."""

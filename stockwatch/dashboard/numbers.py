@@ -58,10 +58,10 @@ def clock(at_ms: int, zone: ZoneInfo, *, seconds: bool = False) -> str:
     return datetime.fromtimestamp(at_ms / 1000, zone).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
-def day(at_ms: int, zone: ZoneInfo) -> str:
-    """Thu 26 Nov."""
+def day(at_ms: int, zone: ZoneInfo, *, year: bool = False) -> str:
+    """Thu 26 Nov, or Thu 26 Nov 2026."""
     moment = datetime.fromtimestamp(at_ms / 1000, zone)
-    return f"{moment:%a} {moment.day} {moment:%b}"
+    return f"{moment:%a} {moment.day} {moment:%b}" + (f" {moment.year}" if year else "")
 
 
 def zone_name(at_ms: int, zone: ZoneInfo) -> str:

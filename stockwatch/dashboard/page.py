@@ -66,7 +66,7 @@ def prices(reader: Reader) -> None:
     if view.simulated:
         top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
         top += "They come from the built-in generator, not from the market."
-        top += "</div>" if view.source.startswith("replay:") else " Every stored row says “simulator”.</div>"
+        top += "</div>" if view.is_replay else " Every stored row says “simulator”.</div>"
     st.html(top + notices.html(notices.lines(told)))
     cards = {**pair_of(view, health, reader), "live": live_of(view, health, reader)}
     for card in cards.values():
@@ -125,7 +125,7 @@ def live_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     stale = header.is_stale(view, health)
     newest = int(view.line["at"].iloc[-1])
     said = f"last price {numbers.clock(newest, zone, seconds=True)} {numbers.zone_name(newest, zone)}"
-    if view.source.startswith("replay:"):
+    if view.is_replay:
         said += f" · {view.source}"
     elif header.is_open(view, health):
         said += f" · refreshes every {reader.settings.dashboard.live_refresh_seconds:g} s"
@@ -135,7 +135,7 @@ def live_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any
     mark = "SIMULATED" if view.simulated else ""
     figure = charts.live(view.line, zone, currency, close, view.session, mark, fresh=not stale)
     return {
-        "title": "Live price" if header.is_open(view, health) else "Price",
+        "title": "Live price" if header.is_open(view, health) and not view.is_replay else "Price",
         "tags": [*tags_of(view, health), *([("STALE", "stale")] if stale else [])],
         "said": said,
         "summary": f"Price of {view.symbol}: {numbers.price(header.last_price(view), currency)}",
@@ -150,11 +150,8 @@ def registry(reader: Reader) -> None:
     age = None
     try:
         view = reader.view(chosen) if chosen else None
-        age = (
-            sidebar.delay(header.age_seconds(view))
-            if view and header.is_open(view, health) and view.quote
-            else sidebar.delay(None, "no price is due")
-        )
+        due = view is not None and not view.is_replay and header.is_open(view, health) and bool(view.quote)
+        age = sidebar.delay(header.age_seconds(view)) if view and due else sidebar.delay(None, "no price is due")
     except StockwatchError as error:
         age = sidebar.delay(None, str(error))
     st.html(f'<div class="sw-side">{sidebar.overall(health)}{age}{sidebar.components(health)}</div>')
