@@ -27,6 +27,7 @@ class ScriptedMarket:
         for number, symbol in enumerate(symbols):
             near = sessions.segments(self.markets[symbol], start * 1000, end * 1000 - 1)
             self.trades[symbol] = _trades(near, np.random.default_rng(seed + number), 100.0 + 50 * number)
+        self.closed: set[str] = set()  # symbols whose market Yahoo calls closed, whatever the calendar says
         self.changed: dict[tuple[str, int], float] = {}  # (symbol, minute's start in s): its high, corrected
 
     def zone(self, symbol: str) -> str:
@@ -49,7 +50,7 @@ class ScriptedMarket:
             if seen.empty:
                 continue
             last = seen.iloc[-1]
-            is_open = sessions.status(self.markets[symbol], now).is_open
+            is_open = sessions.status(self.markets[symbol], now).is_open and symbol not in self.closed
             more = {"marketState": "REGULAR" if is_open else "CLOSED", "exchangeDataDelayedBy": 0}
             found.append(quote(symbol, int(last["at"]) // 1000, float(last["price"]), int(last["day_volume"]), **more))
         return found

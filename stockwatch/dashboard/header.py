@@ -85,7 +85,7 @@ def first_row(view: View, health: dict[str, Any]) -> str:
         said = f'<span class="sw-age">{said}</span>'
     return (
         f'<div class="sw-row"><span class="sw-session">{session}</span>'
-        f'<span class="sw-badge {badge.style}"><b>{badge.word}</b>{escape(badge.said)}</span>{said}</div>'
+        f'<span class="sw-badge {badge.style}"><b>{badge.word}</b> {escape(badge.said)}</span>{said}</div>'
     )
 
 

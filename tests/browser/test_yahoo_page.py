@@ -1,0 +1,97 @@
+"""The page on Yahoo: live, closed, unknown, and the change from simulated to real prices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+from program import Program, free_port, until
+from viewer import Viewer
+from yahoo_day import backfilled, differences, exported, market_around_now, settings
+from yahoo_stub import YahooStub
+
+
+@pytest.fixture(scope="module")
+def yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program on Yahoo: BTC-USD trades, ETH-USD is closed, GONE-USD is unknown."""
+    program = Program(tmp_path_factory.mktemp("yahoo"))
+    with YahooStub(program.folder) as stub:
+        stub.market = market_around_now()
+        stub.market.closed.add("ETH-USD")
+        program.write(market=settings(stub), dashboard={"port": 0, "live_refresh_seconds": 1})
+        program.start()
+        until(lambda: backfilled(program), 30, "the backfill")
+        yield program
+        program.kill()
+
+
+@pytest.fixture
+def page(browser: Browser, yahoo: Program) -> Iterator[Viewer]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    yield Viewer(page, yahoo.health()["dashboard_url"])
+    page.close()
+
+
+def test_real_prices_are_live_and_an_unknown_ticker_has_its_line(page: Viewer) -> None:
+    shown = page.open("/?ticker=BTC-USD")
+    assert shown.inner_text(".sw-badge") == "LIVE Yahoo"
+    assert "GONE-USD: Yahoo does not know this ticker" in shown.inner_text(".sw-notices")
+    assert len(shown.query_selector_all(".boxes path")) == 50
+    said = shown.inner_text("[data-component=producer]")
+    assert "Yahoo is asked every 1 s" in said
+    assert "requests" in said
+    assert "SIMULATED" not in shown.inner_text("body")
+    assert page.troubles == []
+
+
+def test_a_closed_market_shows_its_last_session_and_says_so(page: Viewer) -> None:
+    shown = page.open("/?ticker=ETH-USD")
+    assert shown.inner_text(".sw-badge").startswith("LAST SESSION")
+    for card in ("candles", "volume", "live"):
+        assert "LAST SESSION" in shown.inner_text(f"[data-card={card}] .sw-tags")
+    assert len(shown.query_selector_all(".boxes path")) == 50
+
+
+def test_an_unknown_ticker_is_no_empty_chart(page: Viewer) -> None:
+    page.page.goto(f"{page.url}/?ticker=GONE-USD")
+    page.page.wait_for_function("() => document.body.innerText.includes('No prices of GONE-USD')", timeout=15_000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)  # auto asks once a minute
+def test_offline_it_starts_simulated_and_changes_over_when_yahoo_appears_without_mixing(
+    browser: Browser, program: Program, tmp_path: Path
+) -> None:
+    port = free_port()
+    offline = YahooStub(tmp_path, port)
+    offline.proxy_url = f"http://127.0.0.1:{port}"  # nobody there yet
+    program.write(market=settings(offline, "auto"), dashboard={"port": 0, "live_refresh_seconds": 1})
+    began = time.monotonic()
+    program.start()
+    assert program.health()["source"] == "simulator"
+    assert "SIMULATED" in program.console()
+    viewer = Viewer(browser.new_page(), program.health()["dashboard_url"])
+    page = viewer.open("/?ticker=BTC-USD")
+    assert page.inner_text(".sw-badge").startswith("SIMULATED")
+    stored = program.store()
+    with offline as stub:
+        stub.market = market = market_around_now()
+        until(lambda: program.health()["source"] == "yahoo", 80 - (time.monotonic() - began), "Yahoo in the simulator's place")
+        page.wait_for_function("() => document.querySelector('.sw-badge')?.innerText.startsWith('LIVE')", timeout=15_000)
+        assert "Real prices since" in page.inner_text(".sw-notices")
+        assert "SIMULATED" not in page.inner_text("[data-card=candles]")
+        until(lambda: backfilled(program), 20, "the backfill")
+        producer = program.component("producer")
+        assert "Yahoo answers since" in producer["detail"]
+        asked = int(time.time()) * 1000 // 60_000 * 60_000 - 60_000
+        assert "Prices now: yahoo; before: simulator (SIMULATED" in program.console()
+        until(lambda: int(str(stored.command("SELECT count() FROM bars WHERE source = 'yahoo'"))) > 2_000, 15, "real bars")
+        real, made_up = exported(program, "BTC-USD"), exported(program, "BTC-USD", "--source", "simulator")
+        assert (set(real["source"]), set(real["simulated"])) == ({"yahoo"}, {False})
+        assert (set(made_up["source"]), set(made_up["simulated"])) == ({"simulator"}, {True})
+        assert differences(real, market, "BTC-USD", asked) == 0
+        page.close()
+        assert program.stop(seconds=5.5) == 0
