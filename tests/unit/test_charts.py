@@ -132,9 +132,9 @@ def told(**metrics: Any) -> dict[str, Any]:
 
 def test_the_badge_says_what_the_prices_are() -> None:
     live = view("yahoo", is_open=True)
-    assert "<b>LIVE</b>Yahoo · delayed 15 min" in header.first_row(live, told(delay_minutes={"RELIANCE.NS": 15}))
+    assert "<b>LIVE</b> Yahoo · delayed 15 min" in header.first_row(live, told(delay_minutes={"RELIANCE.NS": 15}))
     assert "NSE open" in header.first_row(live, told())
-    assert "<b>SIMULATED</b>not market prices" in header.first_row(view("simulator", is_open=True), told())
+    assert "<b>SIMULATED</b> not market prices" in header.first_row(view("simulator", is_open=True), told())
     assert "<b>REPLAY</b>" in header.first_row(view("replay:ES", is_open=True), told())
     closed = header.first_row(view("yahoo", is_open=False), told())
     assert "LAST SESSION" in closed
