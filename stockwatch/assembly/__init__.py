@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 
 from stockwatch.assembly.places import Engines, choose_port, engines
 from stockwatch.assembly.stored import open_store
@@ -66,8 +67,11 @@ def parts(
     closing: gives the source back, which outlives the producer's lives.
     """
 
+    @cache
     def held() -> Store:
-        return Store(places.owner)  # asked for at the source's first need: by then the engines' addresses are known
+        store = Store(places.owner)  # made at the source's first need: by then the engines' addresses are known
+        closing.callback(store.close)
+        return store
 
     knows_store = "clickhouse" in names or settings.clickhouse.url != EMBEDDED
     source: Source | None = open_source(settings, held if knows_store else None) if "producer" in names else None
