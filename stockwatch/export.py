@@ -50,7 +50,7 @@ def candle_rows(
     if first is None or last is None:
         return
     after = max(first, start_ms) if start_ms is not None else first
-    before = min(last + 1, end_ms) if end_ms is not None else last + 1
+    before = last + 1 if end_ms is None else min(last + 1, end_ms + minutes * 60_000)  # the last candle is a whole one
     for begin, end in _windows(market, after, before):
         frame = candles.build(
             store.prices(source, symbol, begin, end),
@@ -60,7 +60,7 @@ def candle_rows(
             joins_late=told.joins_late,
         )
         for start, *values in zip(*(frame[name].tolist() for name in ("start", *CANDLE_COLUMNS[5:])), strict=True):
-            if (start_ms is None or start >= start_ms) and start < before:
+            if (start_ms is None or start >= start_ms) and (end_ms is None or start < end_ms):
                 yield (symbol, source, told.simulated, _utc(start), _local(start, market.timezone), *values)
 
 
