@@ -1,13 +1,21 @@
 """Ticks and the source's bars → candles. Pure and vectorised; times are int64 ms since the epoch, UTC.
 
 Rules (FACTS.md, "Volume, sessions, candles"): bins are anchored at each segment's open, `open + floor((t - open) / w) * w`, and
-restart after lunch. day_volume is cumulative in the session: a candle's volume is the rise of its running maximum, so a fall
-(a correction) gives 0 and a new session starts from 0. For the minutes that a source's bar covers, the bar wins over ticks.
+restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks.
+
+Volume. day_volume is cumulative in the session: a tick adds the rise of its running maximum, so a fall (a correction) adds 0,
+and a new session starts from 0. After bars a tick adds what is above the level at their end: the level at the uncovered tick
+before them plus their volumes. So nothing counts twice, and candles add up to the last day_volume where bars and ticks agree.
+The last tick inside the bars bounds that level: its day_volume and the bars after it, plus at most its own bar. A level
+- below: trades in no bar's minutes. They are given to the uncovered tick before the bars, if the first tick inside has seen
+  them; else (an opening auction that no bar has) to none.
+- outside, and not so explained: the sources disagree. The ticks inside and the time left of the last one's bar give the level.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +35,28 @@ COLUMNS = {
     "volume": np.int64,
 }
 Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
+SECOND_MS = 1000  # a tick's volume holds all of its second: Yahoo gives whole seconds
+
+
+class _Ticks(NamedTuple):
+    """By time. before: the session's volume that is known from before all ticks; high_water: its running maximum."""
+
+    at: Int64s
+    price: npt.NDArray[np.float64]
+    session: Int64s
+    before: Int64s
+    high_water: Int64s
+
+
+class _Bars(NamedTuple):
+    """By time, none over another; told[n]: the volume of the first n."""
+
+    start: Int64s
+    end: Int64s
+    session: Int64s
+    told: Int64s
 
 
 def build(
@@ -43,18 +72,21 @@ def build(
     """Candles of `minutes`, by time, only where there is data; the last `count` of them.
 
     ticks: at (ms), price, day_volume, in any order. bars: start (ms), minutes, open, high, low, close, volume.
-    baseline: the high-water volume of the first tick's session before that tick. None: unknown, so the first tick carries
-    its own volume, or, with joins_late, none of it (else the first candle would get the whole day's).
+    baseline: the volume of the segments' first session before these ticks and bars; None: unknown, counted as 0.
+    joins_late: where it is unknown, a session's first tick carries none of its volume if it comes after the session's first
+    candle (a candle in the middle would get the whole day's).
     Result: start, end (ms), session (local midnight of the session's date, ms), open, high, low, close, volume.
     """
     width = minutes * MINUTE_MS
     kept = _one_bar_a_minute(bars)
-    moments, prices, rises = _rises(ticks, segments, baseline, joins_late=joins_late)
-    rises = np.maximum(rises - _told_by_bars(moments, kept), 0)
-    uncovered = ~_covered(moments, kept)
-    moments, prices, rises = moments[uncovered], prices[uncovered], rises[uncovered]
-    bar_starts = kept["start"].to_numpy(np.int64)
-    at = np.concatenate([bar_starts, moments])
+    told = _told(kept, segments)
+    seen = _valid(ticks, segments, baseline or 0)
+    own = np.flatnonzero(~_covered(seen.at, told))
+    late = (seen.at >= _session_open(seen.session, segments) + width) & joins_late
+    if baseline is not None:
+        late &= ~np.isin(seen.session, segments.session[:1])
+    prices, rises = seen.price[own], _rises(seen, own, told, late)
+    at = np.concatenate([told.start, seen.at[own]])
     order = np.argsort(at, kind="stable")
     at = at[order]
     if not len(at):
@@ -66,7 +98,7 @@ def build(
     place = _segment_of(at, segments)
     opens, closes, sessions = _bounds(at, place, segments)
     start = opens + (at - opens) // width * width
-    first = np.flatnonzero(np.r_[True, start[1:] != start[:-1]])
+    first = _begins(start)
     last = np.r_[first[1:], len(at)] - 1
     end = start[first] + width
     inside = (start[first] < closes[first]) & (end > closes[first])
@@ -85,29 +117,69 @@ def build(
     return made if count is None else made.tail(count).reset_index(drop=True)
 
 
-def _rises(
-    ticks: pd.DataFrame, segments: Segments, baseline: int | None, *, joins_late: bool
-) -> tuple[Int64s, npt.NDArray[np.float64], Int64s]:
-    """Valid ticks by time, once each: moments, prices, and by how much each raised its session's volume."""
+def _valid(ticks: pd.DataFrame, segments: Segments, baseline: int) -> _Ticks:
+    """Ticks that have a price; ties in time by volume, ties of both in their order."""
     at = ticks["at"].to_numpy(np.int64)
     price = ticks["price"].to_numpy(np.float64)
     volume = ticks["day_volume"].to_numpy(np.int64)
     valid = np.isfinite(price) & (price > 0)
-    at, price, volume = at[valid], price[valid], volume[valid]
-    order = np.lexsort((volume, at))  # stable: ties of both keep their order
-    at, price, volume = at[order], price[order], volume[order]
-    if not len(at):
-        return at, price, volume
+    if not valid.all():
+        at, price, volume = at[valid], price[valid], volume[valid]
+    later = np.diff(at)
+    if ((later < 0) | ((later == 0) & (np.diff(volume) < 0))).any():
+        order = np.lexsort((volume, at))
+        at, price, volume = at[order], price[order], volume[order]
     session = session_of(at, segments)
-    begins = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])
-    rises = np.empty_like(volume)
-    for number, (first, after) in enumerate(zip(begins, np.r_[begins[1:], len(at)], strict=True)):
-        before = 0
-        if number == 0:
-            before = baseline if baseline is not None else (int(volume[first]) if joins_late else 0)
-        high_water = np.maximum.accumulate(np.r_[before, volume[first:after]])
-        rises[first:after] = np.diff(high_water)
-    return at, price, rises
+    before = np.where(np.isin(session, segments.session[:1]), baseline, 0)
+    high_water = np.maximum(volume, before)
+    for first, after in pairwise([*_begins(session).tolist(), len(at)]):
+        np.maximum.accumulate(high_water[first:after], out=high_water[first:after])
+    return _Ticks(at, price, session, before, high_water)
+
+
+def _rises(ticks: _Ticks, own: Int64s, bars: _Bars, late: Bools) -> Int64s:
+    """What each uncovered tick (its place: own) adds to its candle's volume, by the rules in the module's docstring."""
+    if not len(own):
+        return own
+    high = ticks.high_water[own]
+    seen = np.searchsorted(bars.start, ticks.at[own], "right")  # how many bars began before each tick
+    new = np.r_[True, ticks.session[own[1:]] != ticks.session[own[:-1]]]
+    group = np.flatnonzero(new | np.r_[True, seen[1:] != seen[:-1]])  # the first tick after bars, or of a session
+    place, new, until = own[group], new[group], seen[group]
+    since = np.where(new, np.searchsorted(bars.session, ticks.session[place]), seen[group - 1])
+    first = np.where(new, np.searchsorted(ticks.session, ticks.session[place]), own[group - 1] + 1)
+    inner = np.searchsorted(bars.start, ticks.at[place - 1], "right") - 1  # the bar of the last tick inside; -1: none
+    outer = np.searchsorted(bars.start, ticks.at[first], "right") - 1  # and of the first
+    volume, length = np.r_[np.diff(bars.told), 0][inner], np.r_[bars.end - bars.start, 1][inner]
+    left = np.maximum(np.r_[bars.end, 0][inner] - ticks.at[place - 1] - SECOND_MS, 0) * volume // length
+    told, told_before = bars.told[until] - bars.told[since], bars.told[outer] - bars.told[since]
+    lowest = ticks.high_water[place - 1] + bars.told[until] - bars.told[inner + 1]
+    columns = (
+        new, first < place, late[place], told, lowest, volume, left, ticks.high_water[first] - told_before,
+        ticks.before[place], high[group], high[np.r_[group[1:], len(own)] - 1],
+    )  # fmt: skip
+    levels, shortfalls, level = [], [], 0
+    for is_new, is_inside, is_late, between, low, more, rest, before_bars, before, now, top in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        level = before if is_new else level
+        expected, shortfall, room = level + between, 0, before_bars - level
+        level = expected
+        if not is_inside:
+            level = now if is_new and is_late else expected
+        elif not low <= expected <= low + more:
+            level = low + max(min(rest, now - low), 0)
+            if not is_new and expected < low <= expected + room:
+                level = min(level, expected + room)
+                shortfall = level - expected
+        levels.append(level)
+        shortfalls.append(shortfall)
+        level = max(level, top)
+    reached = np.maximum(high, np.repeat(np.array(levels, np.int64), np.diff(np.r_[group, len(own)])))
+    rises = np.diff(reached, prepend=0)
+    rises[group] = reached[group] - levels
+    rises[group - 1] += shortfalls
+    return rises
 
 
 def _one_bar_a_minute(bars: pd.DataFrame) -> pd.DataFrame:
@@ -123,30 +195,17 @@ def _one_bar_a_minute(bars: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _covered(at: Int64s, bars: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which moments lie in a bar's minutes. Bars are sorted and do not overlap."""
-    if bars.empty:
-        return np.zeros(len(at), np.bool_)
-    starts = bars["start"].to_numpy(np.int64)
-    ends = starts + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
-    place = np.searchsorted(starts, at, "right") - 1
-    covered: npt.NDArray[np.bool_] = (place >= 0) & (at < ends[np.maximum(place, 0)])
+def _told(kept: pd.DataFrame, segments: Segments) -> _Bars:
+    start = kept["start"].to_numpy(np.int64)
+    end = start + kept["minutes"].to_numpy(np.int64) * MINUTE_MS
+    return _Bars(start, end, session_of(start, segments), np.r_[0, np.cumsum(kept["volume"].to_numpy(np.int64))])
+
+
+def _covered(at: Int64s, bars: _Bars) -> Bools:
+    """Which moments lie in a bar's minutes."""
+    place = np.searchsorted(bars.start, at, "right") - 1
+    covered: Bools = at < np.r_[bars.end, at[:1]][place]  # -1, before all bars: the last, no later than any moment
     return covered
-
-
-def _told_by_bars(at: Int64s, bars: pd.DataFrame) -> Int64s:
-    """The volume of the bars that lie wholly between each tick and the one before it.
-
-    After a gap that bars have filled, the first tick's rise holds their volume too: it must not count twice.
-    """
-    if bars.empty or not len(at):
-        return np.zeros(len(at), np.int64)
-    starts = bars["start"].to_numpy(np.int64)
-    ends = starts + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
-    told = np.r_[0, np.cumsum(bars["volume"].to_numpy(np.int64))]
-    begins = np.searchsorted(starts, np.r_[at[0], at[:-1]], "right")  # before the first tick, `baseline` speaks
-    between: Int64s = np.maximum(told[np.searchsorted(ends, at, "right")] - told[begins], 0)
-    return between
 
 
 def _segment_of(at: Int64s, segments: Segments) -> Int64s:
@@ -168,6 +227,19 @@ def _segment_of(at: Int64s, segments: Segments) -> Int64s:
 def session_of(at: Int64s, segments: Segments) -> Int64s:
     """The session (local midnight of its date, ms) that each moment belongs to."""
     return _bounds(at, _segment_of(at, segments), segments)[2]
+
+
+def _session_open(session: Int64s, segments: Segments) -> Int64s:
+    """When each session begins to trade; its first moment where none is known."""
+    if not len(segments.open):
+        return session
+    opened: Int64s = segments.open[np.searchsorted(segments.session, session)]
+    return opened
+
+
+def _begins(column: Array) -> Int64s:
+    """The places at which a sorted column changes, and 0; none if it is empty."""
+    return np.flatnonzero(np.r_[np.ones(min(len(column), 1), np.bool_), column[1:] != column[:-1]])
 
 
 def _bounds(at: Int64s, place: Int64s, segments: Segments) -> tuple[Int64s, Int64s, Int64s]:

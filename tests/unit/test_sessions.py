@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockwatch import sessions
-from stockwatch.sessions import Instrument, Market, market_for, market_of, segments, status, window_start
+from stockwatch.sessions import Instrument, Market, market_for, market_of, next_close, segments, status, window_start
+from stockwatch.sessions.calendars import exchanges
 
-pytestmark = pytest.mark.filterwarnings("ignore:Series.values:Warning")  # exchange_calendars on pandas 3.1
+pytestmark = [  # exchange_calendars on pandas 3.1
+    pytest.mark.filterwarnings("ignore:Series.values:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:DatetimeIndex.weekday is deprecated:DeprecationWarning"),
+]
 
 
 def at(market: Market, text: str) -> int:
@@ -29,11 +33,32 @@ def clocks(market: Market, start: str, end: str) -> list[tuple[str, str, str]]:
     [
         ("RELIANCE.NS", "NSE", "Asia/Kolkata", "INR"),
         ("AAPL", "US", "America/New_York", "USD"),
-        ("BRK-B", "US", "America/New_York", "USD"),
+        ("BRK-B", "US", "America/New_York", "USD"),  # a share class
+        ("BAC-PL", "US", "America/New_York", "USD"),  # a preferred share
+        ("INFY", "US", "America/New_York", "USD"),  # an ADR
+        ("RELIANCE.XX", "US", "America/New_York", "USD"),  # a suffix that nobody knows
+        ("TCS.BO", "BSE", "Asia/Kolkata", "INR"),
+        ("000001.SS", "SSE", "Asia/Shanghai", "CNY"),
+        ("^NSEI", "NSE", "Asia/Kolkata", "INR"),
+        ("^NSEBANK", "NSE", "Asia/Kolkata", "INR"),
+        ("^BSESN", "BSE", "Asia/Kolkata", "INR"),
+        ("^FTSE", "LSE", "Europe/London", "GBP"),
+        ("^GDAXI", "XETRA", "Europe/Berlin", "EUR"),
+        ("^STOXX50E", "XETRA", "Europe/Berlin", "EUR"),
+        ("^FCHI", "Paris", "Europe/Paris", "EUR"),
+        ("^N225", "TSE", "Asia/Tokyo", "JPY"),
+        ("^HSI", "HKEX", "Asia/Hong_Kong", "HKD"),
+        ("^AXJO", "ASX", "Australia/Sydney", "AUD"),
+        ("^KS11", "KRX", "Asia/Seoul", "KRW"),
+        ("^TWII", "TWSE", "Asia/Taipei", "TWD"),
+        ("^GSPC", "US", "America/New_York", "USD"),
+        ("^VIX", "US", "America/New_York", "USD"),
         ("7203.T", "TSE", "Asia/Tokyo", "JPY"),
         ("VOD.L", "LSE", "Europe/London", "GBP"),
         ("BTC-USD", "Crypto", "UTC", "USD"),
+        ("ETH-EUR", "Crypto", "UTC", "EUR"),
         ("EURUSD=X", "FX", "UTC", "USD"),
+        ("JPY=X", "FX", "UTC", "JPY"),
         ("ES=F", "CME", "America/Chicago", "USD"),
     ],
 )
@@ -43,29 +68,18 @@ def test_a_symbol_has_its_exchange(symbol: str, code: str, zone: str, currency: 
 
 
 def test_every_exchange_in_the_data_has_a_calendar_that_is_known() -> None:
-    for suffix in ("NS", "L", "DE", "F", "PA", "AS", "BR", "MI", "MC", "SW", "ST", "CO", "HE", "OL", "T", "HK", "SS", "KS", "TW", "SI",
-                   "AX", "NZ", "TO", "SA", "MX", "JO"):  # fmt: skip
-        market = market_of(f"X.{suffix}")
-        assert market.calendar is not None
-        assert sessions.is_calendar(market.calendar), suffix
+    data = exchanges()
+    for entry in [*data["suffix"].values(), *data["kind"].values()]:
+        assert "calendar" not in entry or sessions.is_calendar(entry["calendar"]), entry
+    assert set(data["index"].values()) <= set(data["suffix"])
+    assert {entry["calendar"] for name in ("regular_close", "extra_session") for entry in data[name]} == {"XBOM", "CMES"}
 
 
-@pytest.mark.parametrize(
-    ("symbol", "start", "end", "expected"),
-    [
-        ("TCS.NS", "2026-11-23 10:00", "2026-11-23 10:00", [("2026-11-23", "09:15", "15:30")]),
-        ("TCS.NS", "2026-11-24 10:00", "2026-11-24 10:00", []),  # Guru Nanak's birthday
-        ("TCS.NS", "2025-10-21 14:00", "2025-10-21 14:00", [("2025-10-21", "13:45", "14:45")]),  # Muhurat
-        ("TCS.NS", "2025-02-01 12:00", "2025-02-01 12:00", [("2025-02-01", "09:15", "15:30")]),  # a Saturday with a budget
-        ("AAPL", "2026-11-27 10:00", "2026-11-27 12:00", [("2026-11-27", "09:30", "13:00")]),  # early close
-        ("AAPL", "2026-03-06 12:00", "2026-03-09 12:00", [("2026-03-06", "09:30", "16:00"), ("2026-03-09", "09:30", "16:00")]),
-        ("AAPL", "2026-10-30 12:00", "2026-11-02 12:00", [("2026-10-30", "09:30", "16:00"), ("2026-11-02", "09:30", "16:00")]),
-        ("7203.T", "2026-11-20 10:00", "2026-11-20 10:00", [("2026-11-20", "09:00", "11:30"), ("2026-11-20", "12:30", "15:30")]),
-        ("BTC-USD", "2026-11-21 10:00", "2026-11-21 10:00", [("2026-11-21", "00:00", "00:00")]),
-    ],
-)
-def test_sessions(symbol: str, start: str, end: str, expected: list[tuple[str, str, str]]) -> None:
-    assert clocks(market_of(symbol), start, end) == expected
+def test_a_calendar_that_cannot_be_made_is_none() -> None:
+    assert not sessions.is_calendar("XASE2")
+    assert sessions.is_calendar("24/7")
+    assert sessions.is_calendar("FX")
+    assert sessions.calendar_timezone("FX") == "America/New_York"
 
 
 def test_a_round_the_clock_day_is_local_midnight_to_midnight_also_when_the_clock_changes() -> None:
@@ -84,26 +98,49 @@ def test_a_recording_brings_its_own_calendar() -> None:
 def test_open_and_closed_and_when_it_changes() -> None:
     market = market_of("TCS.NS")
     during = status(market, at(market, "2026-11-23 10:00"))
-    assert (during.is_open, during.closes_at, during.holidays_known) == (True, at(market, "2026-11-23 15:30"), True)
+    assert (during.is_open, during.closes_at, during.holidays_known) == (True, at(market, "2026-11-23 15:40"), True)
     weekend = status(market, at(market, "2026-11-21 10:00"))
     assert (weekend.is_open, weekend.opens_at) == (False, at(market, "2026-11-23 09:15"))
     before_a_holiday = status(market, at(market, "2026-11-23 16:00"))
     assert before_a_holiday.opens_at == at(market, "2026-11-25 09:15")
 
 
-def test_past_the_calendars_end_weekdays_are_sessions_and_holidays_unknown() -> None:
+@pytest.mark.parametrize(
+    ("day", "tick", "minutes", "close"),
+    [
+        ("2026-07-31", "15:29", 5, "15:30"),
+        ("2026-07-31", "15:29", 60, "15:30"),
+        ("2026-08-03", "15:29", 5, "15:30"),
+        ("2026-08-03", "15:38", 5, "15:40"),
+        ("2026-08-03", "15:38", 15, "15:40"),
+        ("2026-08-03", "15:38", 60, "15:40"),
+        ("2026-08-03", "15:14", 60, "15:15"),
+    ],
+)
+def test_status_and_next_close_know_nses_closing_auction(day: str, tick: str, minutes: int, close: str) -> None:
     market = market_of("TCS.NS")
-    assert clocks(market, "2027-03-03 10:00", "2027-03-03 10:00") == [("2027-03-03", "09:15", "15:30")]
-    assert not status(market, at(market, "2027-03-03 10:00")).holidays_known
-    assert clocks(market, "2027-03-06 10:00", "2027-03-06 10:00") == []
+    moment = at(market, f"{day} {tick}")
+    assert status(market, moment).is_open
+    assert status(market, moment).closes_at == at(market, f"{day} {'15:40' if day >= '2026-08-03' else '15:30'}")
+    assert next_close(market, moment, minutes) == at(market, f"{day} {close}")
+
+
+def test_after_the_auction_the_next_candle_closes_tomorrow() -> None:
+    market = market_of("TCS.NS")
+    assert not status(market, at(market, "2026-08-03 15:40")).is_open
+    assert next_close(market, at(market, "2026-08-03 15:40"), 5) == at(market, "2026-08-04 09:20")
 
 
 @pytest.mark.parametrize(
     ("symbol", "end", "minutes", "count", "expected"),
     [
         ("TCS.NS", "2026-11-23 10:17", 5, 3, "2026-11-23 10:05"),
-        ("TCS.NS", "2026-11-23 09:20", 5, 3, "2026-11-20 15:20"),
-        ("TCS.NS", "2026-11-23 15:30", 60, 7, "2026-11-23 09:15"),
+        ("TCS.NS", "2026-11-23 09:20", 5, 3, "2026-11-20 15:30"),
+        ("TCS.NS", "2026-11-23 15:40", 60, 7, "2026-11-23 09:15"),
+        ("TCS.NS", "2026-07-31 15:30", 60, 7, "2026-07-31 09:15"),
+        ("TCS.NS", "2026-11-09 09:20", 5, 3, "2026-11-08 19:05"),  # over Muhurat
+        ("EURUSD=X", "2026-11-22 22:05", 5, 2, "2026-11-20 21:55"),  # over a weekend
+        ("AAPL", "2026-11-30 09:35", 5, 2, "2026-11-27 12:55"),  # over a weekend, from a day that ended early
         ("7203.T", "2026-11-20 12:40", 5, 4, "2026-11-20 11:20"),
         ("BTC-USD", "2026-11-20 00:05", 5, 2, "2026-11-19 23:55"),
     ],
