@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stockwatch.sessions import DAY_MS, Segments
+from stockwatch.sessions import Segments
+from stockwatch.sessions.places import bounds_of, is_trading, segment_of, session_of, session_open
 
 MINUTE_MS = 60_000
 COLUMNS = {
@@ -82,7 +83,7 @@ def build(
     told = _told(kept, segments)
     seen = _valid(ticks, segments, baseline or 0)
     own = np.flatnonzero(~_covered(seen.at, told))
-    late = (seen.at >= _session_open(seen.session, segments) + width) & joins_late
+    late = (seen.at >= session_open(seen.session, segments) + width) & joins_late
     if baseline is not None:
         late &= ~np.isin(seen.session, segments.session[:1])
     prices, rises = seen.price[own], _rises(seen, own, told, late)
@@ -95,8 +96,8 @@ def build(
     def column(name: str, own: Array) -> Array:
         return np.concatenate([kept[name].to_numpy(own.dtype), own])[order]
 
-    place = _segment_of(at, segments)
-    opens, closes, sessions = _bounds(at, place, segments)
+    place = segment_of(at, segments)
+    opens, closes, sessions = bounds_of(at, place, segments)
     start = opens + (at - opens) // width * width
     first = _begins(start)
     last = np.r_[first[1:], len(at)] - 1
@@ -118,11 +119,11 @@ def build(
 
 
 def _valid(ticks: pd.DataFrame, segments: Segments, baseline: int) -> _Ticks:
-    """Ticks that have a price; ties in time by volume, ties of both in their order."""
+    """Ticks of the session's hours that have a price; ties in time by volume, ties of both in their order."""
     at = ticks["at"].to_numpy(np.int64)
     price = ticks["price"].to_numpy(np.float64)
     volume = ticks["day_volume"].to_numpy(np.int64)
-    valid = np.isfinite(price) & (price > 0)
+    valid = np.isfinite(price) & (price > 0) & is_trading(at, segments)
     if not valid.all():
         at, price, volume = at[valid], price[valid], volume[valid]
     later = np.diff(at)
@@ -208,43 +209,6 @@ def _covered(at: Int64s, bars: _Bars) -> Bools:
     return covered
 
 
-def _segment_of(at: Int64s, segments: Segments) -> Int64s:
-    """The segment that each moment belongs to; -1 where there are none at all.
-
-    A moment outside of trading goes to the session of its own date (before the open), else to the one before it.
-    """
-    if not len(segments.open):
-        return np.full(len(at), -1, np.int64)
-    place = np.searchsorted(segments.open, at, "right") - 1
-    after = np.minimum(place + 1, len(segments.open) - 1)
-    held = np.maximum(place, 0)
-    past = at >= segments.close[held]
-    early = past & (at >= segments.session[after]) & (segments.session[after] > segments.session[held])
-    found: Int64s = np.where(early, after, held)
-    return found
-
-
-def session_of(at: Int64s, segments: Segments) -> Int64s:
-    """The session (local midnight of its date, ms) that each moment belongs to."""
-    return _bounds(at, _segment_of(at, segments), segments)[2]
-
-
-def _session_open(session: Int64s, segments: Segments) -> Int64s:
-    """When each session begins to trade; its first moment where none is known."""
-    if not len(segments.open):
-        return session
-    opened: Int64s = segments.open[np.searchsorted(segments.session, session)]
-    return opened
-
-
 def _begins(column: Array) -> Int64s:
     """The places at which a sorted column changes, and 0; none if it is empty."""
     return np.flatnonzero(np.r_[np.ones(min(len(column), 1), np.bool_), column[1:] != column[:-1]])
-
-
-def _bounds(at: Int64s, place: Int64s, segments: Segments) -> tuple[Int64s, Int64s, Int64s]:
-    """Open, close and session of each moment's segment; the UTC day where no session is known."""
-    if not len(segments.open):
-        day = at // DAY_MS * DAY_MS
-        return day, day + DAY_MS, day
-    return segments.open[place], segments.close[place], segments.session[place]

@@ -22,6 +22,7 @@ import psutil
 
 from stockwatch import sessions
 from stockwatch.commands.bench_bed import Bed, bed
+from stockwatch.commands.bench_candles import candles
 from stockwatch.commands.bench_flow import Line, backfill, latency, replay, throughput, ticks
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard.connection import Connection
@@ -178,6 +179,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "latency": latency,
     "replay": replay,
     "backfill": backfill,
+    "candles": candles,
     "history": history,
     "start": start,
     "fresh": fresh,

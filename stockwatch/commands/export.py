@@ -57,6 +57,7 @@ def _write(
     settings: Settings, asked: argparse.Namespace, store: Store, source: str, symbol: str, bounds: list[int | None]
 ) -> int:
     known = store.symbols(source)
+    symbol = asked.symbol.strip() if asked.symbol.strip() in known else symbol  # a recording may be of "es"
     if symbol not in known:
         said = (
             f"it has {', '.join(known)}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
@@ -25,22 +27,40 @@ Tell = Callable[[str, str], Instrument | None]
 
 def run(settings: Settings, out: Path) -> int:
     """Record until Ctrl-C, SIGTERM or SIGHUP; 0. Raises UsageError or UnavailableError before anything is recorded."""
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda _number, _frame: stopping.set())
+    stopping = _stopping()
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries have to say is not for the console
     flow, tell = _flow(settings, stopping)
     recorder = Recorder(out, tell)
+    begun = False
     try:
-        say(f"recording to {out}: Ctrl-C ends it")
-        for ticks in flow:
-            recorder.write(ticks)
+        with contextlib.closing(flow):
+            for ticks in flow:
+                if not begun:
+                    begun = True
+                    say(f"recording to {out}: Ctrl-C ends it")
+                recorder.write(ticks)
     finally:
         recorder.close()
     say(f"{recorder.ticks:,} ticks → {out}" if recorder.ticks else f"no tick came: {out} was not written")
     return 0
 
 
-def _flow(settings: Settings, stopping: threading.Event) -> tuple[Iterator[list[Tick]], Tell]:
+def _stopping() -> threading.Event:
+    """Set by the first signal; the second one ends at once."""
+    stopping = threading.Event()
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+
+    def asked(_number: int, _frame: object) -> None:
+        stopping.set()
+        for name in names:
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+    for name in names:
+        signal.signal(getattr(signal, name), asked)
+    return stopping
+
+
+def _flow(settings: Settings, stopping: threading.Event) -> tuple[Generator[list[Tick]], Tell]:
     """The running instance's ticks, or an external Kafka's; where nothing runs, the source's own. And who tells of symbols."""
     from stockwatch.assembly.places import external_kafka
 
@@ -50,12 +70,32 @@ def _flow(settings: Settings, stopping: threading.Event) -> tuple[Iterator[list[
             address = KafkaAddress((str(status.ask(settings)["kafka"]),), keeps_log=False)
         except (NotRunningError, KeyError) as error:
             raise UnavailableError("an instance has this data folder and does not say where its Kafka is") from error
-        return _published(settings, address, stopping, embedded=True), partial(_stored, settings)
+        return _of_one(_published(settings, address, stopping, embedded=True), ends=True), partial(_stored, settings)
     if address is not None:
-        return _published(settings, address, stopping, embedded=False), partial(_stored, settings)
+        return _of_one(_published(settings, address, stopping, embedded=False), ends=False), partial(_stored, settings)
     source = open_source(settings)
     brought = {(item.source, item.symbol): item for item in source.instruments()}
-    return _read(source, stopping), lambda source, symbol: brought.get((source, symbol))
+    return _of_one(_read(source, stopping), ends=True), lambda source, symbol: brought.get((source, symbol))
+
+
+def _of_one(flow: Generator[list[Tick]], *, ends: bool) -> Generator[list[Tick]]:
+    """The ticks of the source that comes first: simulated and real prices never mix in a recording.
+
+    ends: another source has taken its place, so that nothing more of it comes; else the topic is shared with others.
+    """
+    name, others = "", 0
+    with contextlib.closing(flow):
+        for ticks in flow:
+            name = name or next((tick.source for tick in ticks), "")
+            mine = [tick for tick in ticks if tick.source == name]
+            others += len(ticks) - len(mine)
+            yield mine
+            if others and ends:
+                now = next(tick.source for tick in ticks if tick.source != name)
+                say(f"prices come from {now} now, no longer from {name}: begin another recording for them")
+                return
+    if others:
+        say(f"{others:,} ticks of other sources than {name} are left out")
 
 
 def _stored(settings: Settings, source: str, symbol: str) -> Instrument | None:
@@ -68,7 +108,7 @@ def _stored(settings: Settings, source: str, symbol: str) -> Instrument | None:
         return store.instrument(source, symbol)
 
 
-def _published(settings: Settings, address: KafkaAddress, stopping: threading.Event, *, embedded: bool) -> Iterator[list[Tick]]:
+def _published(settings: Settings, address: KafkaAddress, stopping: threading.Event, *, embedded: bool) -> Generator[list[Tick]]:
     from stockwatch.engines.bare_kafka import follow
 
     bad = 0
@@ -90,7 +130,7 @@ def _published(settings: Settings, address: KafkaAddress, stopping: threading.Ev
         say(f"{bad:,} messages were no ticks and are left out")
 
 
-def _read(source: Source, stopping: threading.Event) -> Iterator[list[Tick]]:
+def _read(source: Source, stopping: threading.Event) -> Generator[list[Tick]]:
     """No engine is needed for this; a recording that is played ends by itself."""
     said = ""
     try:

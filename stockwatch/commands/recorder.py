@@ -1,7 +1,8 @@
-"""Ticks → a recording that `replay` plays: Parquet, or JSON lines. The file appears when it is whole.
+"""Ticks → a recording that `replay` plays: Parquet, or JSON lines. The file appears at the end, a Parquet file only whole.
 
 Columns: at (ms, UTC), symbol, price, day_volume, and what is to be known of the symbol: calendar, timezone, simulated,
-joins_late (see sessions.Instrument). Until close() it grows beside its place as `.NAME.part`; JSON lines can be read there.
+joins_late (see sessions.Instrument). Until close() it grows beside its place as `.NAME.part`; JSON lines can be read there, so
+after a kill that file, renamed, is a recording.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ Row = dict[str, Any]
 
 
 class Writer(Protocol):
-    """One format."""
+    """One format. torn: whether what was written before a trouble is of use."""
+
+    torn: bool
 
     def write(self, rows: list[Row]) -> None: ...
     def close(self) -> None: ...
@@ -36,6 +39,8 @@ class Writer(Protocol):
 
 class ParquetWriter:
     """Row groups of GROUP_ROWS; readable once it is closed."""
+
+    torn = False
 
     def __init__(self, part: Path) -> None:
         self._writer = pq.ParquetWriter(part, pa.schema(list(COLUMNS.items())), compression="zstd")
@@ -59,7 +64,9 @@ class ParquetWriter:
 
 
 class LinesWriter:
-    """One JSON object a line, each batch flushed."""
+    """One JSON object a line, each batch flushed. A line that is cut off is a broken line to `replay`, which skips it."""
+
+    torn = True
 
     def __init__(self, part: Path) -> None:
         self._file: IO[bytes] = part.open("wb")
@@ -92,6 +99,7 @@ class Recorder:
         self.path, self._part = path, path.with_name(f".{path.name}.part")
         self.ticks = 0
         self._told: dict[tuple[str, str], Row] = {}
+        self._failed = False
         try:
             self._writer = FORMATS[path.suffix.lower()](self._part)
         except OSError as error:
@@ -103,7 +111,8 @@ class Recorder:
             return
         try:
             self._writer.write([self._row(tick) for tick in ticks])
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:
+            self._failed = True
             raise self._unwritable(error) from error
         self.ticks += len(ticks)
 
@@ -111,6 +120,8 @@ class Recorder:
         key = tick.source, tick.symbol
         if key not in self._told:
             brought = self._tell(*key)
+            if brought is None and tick.source.startswith("replay:"):  # it may be simulated, and would not be marked
+                raise UnavailableError(f"what {tick.source} says of {tick.symbol} is not in the store: not recorded")
             told = sessions.told_of(*key, brought)
             self._told[key] = {name: getattr(told, name) for name in ("calendar", "timezone", "simulated")}
             # What begins within a session does not know what was traded before; only a played recording may begin with its day.
@@ -118,16 +129,20 @@ class Recorder:
         return {"at": tick.at, "symbol": tick.symbol, "price": tick.price, "day_volume": tick.day_volume, **self._told[key]}
 
     def close(self) -> None:
-        """Finish it and put it in its place; without a tick there is no recording."""
+        """Finish it and put it in its place; without a tick there is no recording. After a trouble: what is of use."""
         try:
             self._writer.close()
-            if self.ticks:
-                self._part.replace(self.path)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        except (OSError, pa.ArrowException) as error:
+            if not self._failed:  # else it was said
+                self._failed = True
+                raise self._unwritable(error) from error
         finally:
-            if not self.ticks:
+            try:
+                if self.ticks and (self._writer.torn or not self._failed):
+                    self._part.replace(self.path)
                 self._part.unlink(missing_ok=True)
+            except OSError as error:
+                raise self._unwritable(error) from error
 
-    def _unwritable(self, error: OSError) -> UnavailableError:
-        return UnavailableError(f"--out: {self.path} cannot be written: {error.strerror or error}")
+    def _unwritable(self, error: Exception) -> UnavailableError:
+        return UnavailableError(f"--out: {self.path} cannot be written: {getattr(error, 'strerror', None) or error}")

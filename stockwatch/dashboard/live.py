@@ -119,7 +119,7 @@ class Reader:
     def candles(self, source: str, symbol: str, market: Market, newest: int, *, joins_late: bool) -> pd.DataFrame:
         """The last candle_count candles. Reads only their window, and a longer one while that holds too few."""
         page = self.settings.dashboard
-        wanted, earliest = page.candle_count, self._store.earliest_at(source, symbol) or 0
+        wanted = page.candle_count
         for attempt in range(MOST_TRIES):
             start = sessions.window_start(market, newest, page.candle_minutes, wanted * 2**attempt)
             near = sessions.segments(market, start, newest)
@@ -134,7 +134,7 @@ class Reader:
                 baseline=baseline,
                 joins_late=joins_late,
             )
-            if len(made) >= wanted or start <= earliest:
+            if len(made) >= wanted or start <= (self._store.earliest_at(source, symbol) or 0):
                 break
         return made
 

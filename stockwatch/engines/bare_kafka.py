@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from stockwatch.component import KafkaAddress
 from stockwatch.errors import BrokerError
 from stockwatch.tick import Tick, encode, now_ms
 
 POLL_RECORDS = 5_000
+LOOK_SECONDS = 1.0  # how often it is asked whether the log is still the same one
+PAUSE_SECONDS = 0.2  # while Kafka is away
 
 
 def publish(address: KafkaAddress, topic: str, ticks: Iterable[Tick]) -> int:
@@ -59,26 +60,45 @@ def watch_ages(address: KafkaAddress, topic: str, ages: list[float], stop: threa
 def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iterator[list[bytes]]:
     """What is published from now on, poll by poll (may be empty), until `stopping`. Raises BrokerError when Kafka is not there.
 
-    Without a group, so it takes nothing from the consumer. A broker that comes back with an empty log is read from its start.
+    Without a group, so it takes nothing from the consumer. Kafka that goes away later is waited for. A topic that was made anew
+    (the embedded broker's next life) is read from its start: the place in the old log means nothing in it.
     """
+    options = {**address.client_options(), "bootstrap_timeout_ms": 5_000}
     try:
-        client = KafkaConsumer(
-            **address.client_options(), group_id=None, auto_offset_reset="earliest", bootstrap_timeout_ms=5_000,
-            fetch_max_wait_ms=50,
-        )  # fmt: skip
-    except (KafkaError, OSError) as error:
-        raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
-    try:
-        partitions = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()]
-        if not partitions:
+        admin = KafkaAdminClient(**options, request_timeout_ms=5_000)
+        client = KafkaConsumer(**options, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50)
+        numbers = client.partitions_for_topic(topic)
+        if not numbers:
             raise BrokerError(f"Kafka has no topic {topic}")
+        partitions = [TopicPartition(topic, number) for number in numbers]
         client.assign(partitions)
         client.seek_to_end(*partitions)
         for partition in partitions:
             client.position(partition, timeout_ms=5_000)  # now, not at the first poll
+        log, looked = _log_of(admin, topic), time.monotonic()
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
+    try:
         while not stopping.is_set():
-            with contextlib.suppress(KafkaError, OSError):  # it reconnects by itself
-                polled = client.poll(timeout_ms=200)
-                yield [record.value for records in polled.values() for record in records]
+            values: list[bytes] = []
+            try:
+                values = [record.value for records in client.poll(timeout_ms=200).values() for record in records]
+                if time.monotonic() - looked > LOOK_SECONDS:
+                    looked = time.monotonic()
+                    if (now := _log_of(admin, topic)) != log:
+                        log = now
+                        client.seek_to_beginning(*partitions)
+            except (KafkaError, OSError):
+                stopping.wait(PAUSE_SECONDS)  # both clients reconnect by themselves
+            yield values
     finally:
         client.close(timeout_ms=500)
+        admin.close()
+
+
+def _log_of(admin: KafkaAdminClient, topic: str) -> str:
+    """The topic's id: another one when it was made anew. Raises KafkaError when it is not there (yet)."""
+    (found,) = admin.describe_topics([topic])
+    if found["error_code"]:
+        raise UnknownTopicOrPartitionError(topic)
+    return str(found["topic_id"])

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
 from stockwatch.sessions.calendars import calendar_year, exchanges, local_ms
+from stockwatch.sessions.places import DAY_MS, Segments
 
-Int64s = npt.NDArray[np.int64]
-DAY_MS = 86_400_000
+__all__ = [
+    "DAY_MS", "ROUND_THE_CLOCK", "SIMULATOR", "Instrument", "Market", "Segments", "SessionStatus", "begun", "calendar_timezone",
+    "is_calendar", "market_for", "market_of", "next_close", "segments", "status", "told_of", "window_start",
+]  # fmt: skip
+
 ROUND_THE_CLOCK = "24/7"
 SIMULATOR = "simulator"  # the source whose prices are made up
 
@@ -45,17 +47,6 @@ class Instrument:
     timezone: str
     simulated: bool = False
     joins_late: bool = False
-
-
-class Segments(NamedTuple):
-    """Stretches of trading, sorted, each [open, close) in ms; lunch splits a session in two.
-
-    session: the local midnight (ms, UTC) of the session's date.
-    """
-
-    open: Int64s
-    close: Int64s
-    session: Int64s
 
 
 @dataclass(frozen=True)

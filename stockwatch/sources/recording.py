@@ -1,7 +1,8 @@
 """A recording as columns: CSV (also .gz), Parquet or JSON lines → times, prices, cumulative volumes, by time.
 
 Columns, in any case: at (or time, timestamp, datetime), price; optional: symbol, day_volume or volume (of the trade), calendar.
-`record` also writes timezone (of 24/7), simulated and joins_late (see Instrument); the first row of a symbol says them for all.
+`record` also writes timezone (of 24/7), simulated and joins_late (see Instrument); the first row of a symbol says its
+calendar and timezone for all of its rows; one row that is simulated or joins late says that for all.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from stockwatch import sessions
-from stockwatch.candles import session_of
 from stockwatch.errors import UsageError
 from stockwatch.sessions import Instrument
+from stockwatch.sessions.places import session_of
 from stockwatch.tick import EARLIEST_MS, MAX_AHEAD_MS, MAX_SYMBOL_LENGTH, now_ms
 
 TIME_NAMES = ("at", "time", "timestamp", "datetime")
 ZONED = r":\d\d(?:\.\d+)?\s*(?:[zZ]|[+-]\d\d(?::?\d\d)?)$"  # text that names its zone
+YES = ("true", "1", "1.0", "yes")
 TOLD = {"calendar": sessions.ROUND_THE_CLOCK, "timezone": "", "simulated": False, "joins_late": False}  # of a symbol
 NAMES = (*TIME_NAMES, "price", "symbol", "day_volume", "volume", *TOLD)
 
@@ -79,7 +81,10 @@ def load(path: Path, timezone: str) -> Recording:
     frame["volume"] = volume.to_numpy(np.float64)
     frame["symbol"] = table["symbol"].astype(str).str.strip() if "symbol" in table else stem[:MAX_SYMBOL_LENGTH]
     for told, default in TOLD.items():
-        frame[told] = table[told].astype(str).str.strip() if told in table else str(default)
+        frame[told] = str(default)
+        if told in table:  # a cell that is empty says nothing
+            cells = table[told].astype(str).str.strip()
+            frame[told] = cells.where(table[told].notna() & (cells != ""), str(default))
     good = (
         frame["at"].between(EARLIEST_MS, now_ms() + MAX_AHEAD_MS, inclusive="right")
         & frame["price"].between(0, np.inf, inclusive="neither")
@@ -163,12 +168,13 @@ def _ms(parsed: pd.Series[Any], timezone: str) -> pd.Series[Any]:
 
 def _instruments(frame: pd.DataFrame, source: str, timezone: str, where: str) -> list[Instrument]:
     found = []
-    for symbol, calendar, zone, *flags in frame.drop_duplicates("symbol")[["symbol", *TOLD]].itertuples(index=False):
+    marked = {name: set(frame["symbol"][frame[name].str.lower().isin(YES)]) for name in ("simulated", "joins_late")}
+    for symbol, calendar, zone in frame.drop_duplicates("symbol")[["symbol", "calendar", "timezone"]].itertuples(index=False):
         if not sessions.is_calendar(calendar):
             raise UsageError(f"{where}: {calendar!r} is no calendar; use 24/7 or a name of exchange_calendars such as XNYS")
         if zone and zone not in available_timezones():
             raise UsageError(f"{where}: {zone!r} is no time zone; use a name like Asia/Kolkata")
-        simulated, joins_late = (flag.lower() in ("true", "1") for flag in flags)
+        simulated, joins_late = (symbol in symbols for symbols in marked.values())
         own = sessions.calendar_timezone(calendar) or zone or timezone
         found.append(Instrument(source, symbol, calendar, own, simulated, joins_late))
     return found

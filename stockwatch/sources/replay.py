@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from stockwatch.errors import StoreError, UsageError
+from stockwatch.errors import StoreError, UnavailableError, UsageError
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
@@ -125,6 +125,8 @@ class Replay:
         except StoreError:
             if self._clock() - self._asked < STORE_SECONDS:
                 return False
+            counts = {}
+        except UnavailableError:  # it will never say
             counts = {}
         self._held = None
         left = self._content.after(counts)

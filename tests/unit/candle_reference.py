@@ -82,6 +82,12 @@ def place(segments: Segments, at: int) -> tuple[int, int, int]:
     return begun[-1]
 
 
+def is_trading(segments: Segments, at: int) -> bool:
+    """Not beside the hours of a session on its own date."""
+    opened, closed, session = place(segments, at)
+    return opened <= at < closed or not session <= at < session + 86_400_000
+
+
 def first_open(segments: Segments, session: int) -> int:
     rows = zip(segments.open.tolist(), segments.session.tolist(), strict=True)
     return min((opened for opened, day in rows if day == session), default=session)
@@ -99,7 +105,9 @@ def candles(
 ) -> list[dict[str, Any]]:
     """What build() promises, for anything that may come."""
     told = kept_bars(bars)
-    good = sorted((tick for tick in ticks if tick.price > 0), key=lambda tick: (tick.at, tick.day_volume))
+    good = sorted(
+        (tick for tick in ticks if tick.price > 0 and is_trading(segments, tick.at)), key=lambda tick: (tick.at, tick.day_volume)
+    )
     events = [(bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in told]
     for session in sorted({place(segments, tick.at)[2] for tick in good}):
         mine = [tick for tick in good if place(segments, tick.at)[2] == session]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -158,3 +159,17 @@ def test_prices_that_are_none_are_dropped_and_an_index_without_volume_has_candle
 def test_without_any_session_the_utc_day_is_the_anchor() -> None:
     made = build(ticks_frame([(T0 + 61_000, 5.0, 1)]), NO_BARS, NONE, 60)
     assert made["start"].iloc[0] % 3_600_000 == 0
+
+
+def test_prints_beside_the_sessions_hours_draw_no_candle_and_an_unknown_session_does() -> None:
+    opened = int(datetime(2026, 11, 23, 9, 30, tzinfo=ZoneInfo("America/New_York")).timestamp() * 1000)
+    hours = 3_600_000
+    closed = opened + 13 * hours // 2
+    day = segments(market_of("AAPL"), opened, opened)
+    rows = [(opened - 20 * MINUTE, 99.0, 40), (opened + 1, 100.0, 50), (closed - 1, 101.0, 60), (closed + 1_000, 200.0, 9_000)]
+    made = build(ticks_frame(rows), NO_BARS, day, 5)
+    assert made[["start", "close", "volume"]].to_numpy().tolist() == [[opened, 100.0, 50], [closed - 5 * MINUTE, 101.0, 10]]
+    saturday = opened - 2 * 24 * hours + 3 * hours  # the calendar knows of no session
+    assert build(ticks_frame([(saturday, 5.0, 1)]), NO_BARS, segments(market_of("AAPL"), saturday, opened), 5)[
+        "open"
+    ].tolist() == [5.0]
