@@ -82,7 +82,9 @@ def test_offline_it_starts_simulated_and_changes_over_when_yahoo_appears_without
         until(lambda: program.health()["source"] == "yahoo", 80 - (time.monotonic() - began), "Yahoo in the simulator's place")
         page.wait_for_function("() => document.querySelector('.sw-badge')?.innerText.startsWith('LIVE')", timeout=15_000)
         assert "Real prices since" in page.inner_text(".sw-notices")
-        assert "SIMULATED" not in page.inner_text("[data-card=candles]")
+        # The mark goes from the charts with the simulated candles, a moment after the badge; never before them.
+        unmarked = "() => ![...document.querySelectorAll('[data-card]')].some(card => card.innerText.includes('SIMULATED'))"
+        page.wait_for_function(unmarked, timeout=15_000)
         until(lambda: backfilled(program), 20, "the backfill")
         producer = program.component("producer")
         assert "Yahoo answers since" in producer["detail"]
