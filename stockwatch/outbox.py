@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 LIMIT_BYTES = 64 * 1024 * 1024  # DESIGN.md: past this the producer waits
 _OVERHEAD = 200  # bytes of Python around one entry, so that the limit means memory
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: there are many, and frozen ones take twice as long to make
 class Entry:
     """One message on its way: topic, key and value as bytes."""
 
@@ -48,13 +49,13 @@ class Outbox:
         with self._room:
             return len(self._unacknowledged)
 
-    def add(self, topic: str, key: bytes, value: bytes) -> Entry:
-        """Keep a message before it is published."""
-        entry = Entry(topic, key, value)
+    def add(self, messages: Iterable[tuple[str, bytes, bytes]]) -> list[Entry]:
+        """Keep messages (topic, key, value) before they are published."""
+        entries = [Entry(*message) for message in messages]
         with self._room:
-            self._unacknowledged[id(entry)] = entry
-            self._bytes += entry.size
-        return entry
+            self._unacknowledged.update((id(entry), entry) for entry in entries)
+            self._bytes += sum(entry.size for entry in entries)
+        return entries
 
     def wait_for_room(self, seconds: float) -> bool:
         """Wait until it is below its limit; False when it still is not."""

@@ -16,7 +16,7 @@ from stockwatch.errors import BrokerError, ComponentFailedError, SourceError
 from stockwatch.health import Metric, Reporter
 from stockwatch.outbox import Entry, Outbox
 from stockwatch.sources import Source
-from stockwatch.tick import Bar, encode
+from stockwatch.tick import Bar, Tick, encode
 
 ROOM_SECONDS = 0.5  # how long one step waits for a full outbox
 
@@ -30,6 +30,7 @@ class Producer(Worker):
         super().__init__(reporter)
         self.deadlines = Deadlines(ready=15.0, beat=30.0, stop=1.5)
         self._source, self._outbox, self._address, self._topic = source, outbox, address, topic
+        self._bars_topic = f"{topic}.bars"
         self._kafka: KafkaProducer | None = None
         self._unsent: deque[Entry] = deque()
         self._partition_of: dict[tuple[str, bytes], int] = {}  # as acknowledged: kafka-python hashes a key anew each time
@@ -68,19 +69,19 @@ class Producer(Worker):
             self._errors += 1
             self.report.beat(**self._metrics())
             raise
-        for message in messages:
-            topic = self._topic
-            if isinstance(message, Bar):
-                topic = f"{self._topic}.bars"
-                self._bars += 1
-            else:
-                self._ticks += 1
-            self._unsent.append(self._outbox.add(topic, message.symbol.encode(), encode(message)))
+        bars = sum(isinstance(message, Bar) for message in messages)
+        self._bars += bars
+        self._ticks += len(messages) - bars
+        self._unsent.extend(self._outbox.add(map(self._addressed, messages)))
         self._rate.add(len(messages))
         self._publish()
         self.report.set_fact(source=self._source.name)
         read = {"last_read": datetime.now(UTC).isoformat(timespec="milliseconds")} if messages else {}
         self.report.running(self._source.detail, **read, **self._metrics())
+
+    def _addressed(self, message: Tick | Bar) -> tuple[str, bytes, bytes]:
+        """Topic, key and value of a message."""
+        return self._bars_topic if isinstance(message, Bar) else self._topic, message.symbol.encode(), encode(message)
 
     def _publish(self) -> None:
         """Send everything unsent; what cannot be sent now stays, in order."""

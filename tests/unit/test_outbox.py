@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from stockwatch.outbox import Outbox
+from stockwatch.outbox import Entry, Outbox
+
+
+def kept(outbox: Outbox, *values: bytes) -> list[Entry]:
+    return outbox.add(("t", b"k", value) for value in values)
 
 
 def values(outbox: Outbox) -> list[bytes]:
@@ -13,7 +17,7 @@ def values(outbox: Outbox) -> list[bytes]:
 
 def test_a_broker_that_keeps_its_log_makes_a_message_safe_by_acknowledging_it() -> None:
     outbox = Outbox(keeps_log=True)
-    first, second = outbox.add("t", b"k", b"1"), outbox.add("t", b"k", b"2")
+    first, second = kept(outbox, b"1", b"2")
     outbox.acknowledged(first, 0, 0)
     assert len(outbox) == 1
     assert values(outbox) == [b"2"]
@@ -23,7 +27,7 @@ def test_a_broker_that_keeps_its_log_makes_a_message_safe_by_acknowledging_it() 
 
 def test_a_broker_in_memory_makes_it_safe_only_when_it_is_stored() -> None:
     outbox = Outbox(keeps_log=False)
-    entries = [outbox.add("t", b"k", bytes([n])) for n in range(4)]
+    entries = kept(outbox, b"\0", b"\1", b"\2", b"\3")
     for offset, entry in enumerate(entries[:3]):
         outbox.acknowledged(entry, 0, offset)
     outbox.stored("t", 0, 1)
@@ -35,7 +39,7 @@ def test_a_broker_in_memory_makes_it_safe_only_when_it_is_stored() -> None:
 
 def test_after_a_take_over_old_offsets_mean_nothing() -> None:
     outbox = Outbox(keeps_log=False)
-    entry = outbox.add("t", b"k", b"1")
+    [entry] = kept(outbox, b"1")
     outbox.acknowledged(entry, 0, 500)
     assert len(outbox.take_over()) == 1
     outbox.stored("t", 0, 500)  # of the broker that is gone
@@ -47,7 +51,7 @@ def test_after_a_take_over_old_offsets_mean_nothing() -> None:
 
 def test_a_full_outbox_makes_the_producer_wait_until_there_is_room() -> None:
     outbox = Outbox(keeps_log=True, limit_bytes=1_000)
-    entry = outbox.add("t", b"k", b"x" * 2_000)
+    [entry] = kept(outbox, b"x" * 2_000)
     assert not outbox.wait_for_room(0)
     threading.Timer(0.05, outbox.acknowledged, [entry, 0, 0]).start()
     assert outbox.wait_for_room(10)
@@ -55,8 +59,8 @@ def test_a_full_outbox_makes_the_producer_wait_until_there_is_room() -> None:
 
 def test_acknowledging_twice_counts_once() -> None:
     outbox = Outbox(keeps_log=True, limit_bytes=1_000)
-    entry = outbox.add("t", b"k", b"x" * 2_000)
+    [entry] = kept(outbox, b"x" * 2_000)
     outbox.acknowledged(entry, 0, 0)
     outbox.acknowledged(entry, 0, 0)
-    outbox.add("t", b"k", b"x" * 2_000)
+    kept(outbox, b"x" * 2_000)
     assert not outbox.wait_for_room(0)
