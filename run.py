@@ -179,7 +179,10 @@ class Lock:
 
 def hand_over(arguments):
     """Become the program, with the same process id; from any current folder."""
-    code = f"import sys; sys.path.insert(0, {ROOT!r}); from stockwatch.cli import leave; leave()"
+    # From the first moment a signal ends it with 0, also while it is still being loaded.
+    early = "import os, signal, sys; [signal.signal(getattr(signal, name), lambda *_: os._exit(0))"
+    early += " for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]; "
+    code = early + f"sys.path.insert(0, {ROOT!r}); from stockwatch.cli import leave; leave()"
     command = [PYTHON, "-P", "-c", code, *arguments]
     if not WINDOWS:
         os.execv(PYTHON, command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries have to say is not for the console
     try:
         return _run(arguments)
     except StockwatchError as error:
@@ -106,12 +108,12 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     if parsed.settings is not None and not path.is_file():
         raise UsageError(f"--settings: {path} is no file")
     source = getattr(parsed, "source", None) if parsed.command is None else None
-    return load(path, {"market": {"source": source}} if source else None)
+    return load(path, {"market": {"source": source}} if source is not None else None)
 
 
 def leave() -> NoReturn:
     """Run the command line and leave the process at once."""
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C, also before the supervisor takes them; Windows has no SIGHUP
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # as Ctrl-C, also before the supervisor takes them; Windows has no SIGHUP
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     code = main()

@@ -84,6 +84,9 @@ def tick_rows(store: Rows, told: Instrument, market: Market, start_ms: int | Non
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row], check: Callable[[], None] = lambda: None) -> int:
     """Write a CSV beside `path`, then put it in its place; how many rows. Raises UnavailableError when it cannot be written."""
+    path = path.resolve()  # through a link, to what it names
+    if path.exists() and not path.is_file():
+        raise UnavailableError(f"--out: {path} cannot be written: it is no regular file")
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:

@@ -54,6 +54,7 @@ class Producer(Worker):
             raise BrokerError(f"Kafka cannot be reached: {type(error).__name__}") from error
         self._unsent.extend(self._outbox.take_over())
         self.report.set_fact(source=self._source.name)
+        self.report.running(self._source.detail)
 
     def step(self) -> None:
         """Publish what is left, then what the source has next."""

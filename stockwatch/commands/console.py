@@ -42,19 +42,19 @@ class Console:
             page = self._registry.fact("dashboard_url")
             with self._lock:
                 self._source = self._registry.fact("source") or "none"
-                say(f"Prices: {_named(self._source)}." + (f" The page: {page}" if page else "") + "  Ctrl-C stops.")
+                prices = f"Prices: {_named(self._source)}." if "producer" in self._registry.names else "Running."
+                say(prices + (f" The page: {page}" if page else "") + "  Ctrl-C stops.")
 
     def changed(self) -> None:
         """Something was reported: say it if it is for people."""
         with self._lock:
-            if self._source is None:
-                return  # the start speaks first
+            if self._source is None or "producer" not in self._registry.names:
+                return  # the start speaks first; and what a consumer's prices are, it does not say
             source = self._registry.fact("source") or "none"
             if source != self._source:
                 say(f"Prices now: {_named(source)}; before: {_named(self._source)}.")
                 self._source = source
-            if "producer" in self._registry.names:
-                self._tell_backfill(self._registry.get("producer").metrics.get("backfill"))
+            self._tell_backfill(self._registry.get("producer").metrics.get("backfill"))
 
     def _tell_backfill(self, backfill: object) -> None:
         if not isinstance(backfill, Mapping) or not backfill["of"]:

@@ -75,6 +75,8 @@ def _folder(settings: Settings) -> Finding:
     folder = settings.data_dir
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        return Finding(False, f"supervisor.data_dir: {folder} is a file, not a folder", stops=True)
     if not os.access(folder, os.W_OK):
         return Finding(False, f"supervisor.data_dir: {settings.data_dir} cannot be written", stops=True)
     free = shutil.disk_usage(folder).free

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import threading
 from collections.abc import Callable, Generator
@@ -28,7 +27,6 @@ Tell = Callable[[str, str], Instrument | None]
 def run(settings: Settings, out: Path) -> int:
     """Record until Ctrl-C, SIGTERM or SIGHUP; 0. Raises UsageError or UnavailableError before anything is recorded."""
     stopping = _stopping()
-    logging.getLogger().addHandler(logging.NullHandler())  # what libraries have to say is not for the console
     flow, tell = _flow(settings, stopping)
     recorder = Recorder(out, tell)
     begun = False
@@ -41,7 +39,8 @@ def run(settings: Settings, out: Path) -> int:
                 recorder.write(ticks)
     finally:
         recorder.close()
-    say(f"{recorder.ticks:,} ticks → {out}" if recorder.ticks else f"no tick came: {out} was not written")
+    mark = " (SIMULATED)" if recorder.simulated else ""
+    say(f"{recorder.ticks:,} ticks{mark} → {out}" if recorder.ticks else f"no tick came: {out} was not written")
     return 0
 
 

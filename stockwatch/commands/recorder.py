@@ -95,13 +95,19 @@ class Recorder:
             raise UsageError(f"--out {path.name}: must end with {', '.join(FORMATS)}")
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise UnavailableError(f"--out: {path} cannot be written: {'it is a folder' if path.is_dir() else 'no such folder'}")
+        if path.exists():
+            raise UnavailableError(f"--out: {path} exists already: name another file, no recording is overwritten")
         self._tell = tell
         self.path, self._part = path, path.with_name(f".{path.name}.part")
         self.ticks = 0
         self._told: dict[tuple[str, str], Row] = {}
         self._failed = False
         try:
+            self._part.open("xb").close()
             self._writer = FORMATS[path.suffix.lower()](self._part)
+        except FileExistsError:
+            said = "another `record` is writing it, or one was killed: rename or delete it"
+            raise UnavailableError(f"--out: {self._part} exists: {said}") from None
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -115,6 +121,11 @@ class Recorder:
             self._failed = True
             raise self._unwritable(error) from error
         self.ticks += len(ticks)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it holds prices that were made up."""
+        return any(told["simulated"] for told in self._told.values())
 
     def _row(self, tick: Tick) -> Row:
         key = tick.source, tick.symbol

@@ -8,7 +8,7 @@ import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
-from stockwatch.errors import NotRunningError
+from stockwatch.errors import NotRunningError, UnavailableError
 from stockwatch.health import State
 from stockwatch.settings import Settings
 from stockwatch.supervisor.lock import is_held, read_facts
@@ -28,7 +28,8 @@ def run(settings: Settings, as_json: bool) -> int:
 
 def ask(settings: Settings) -> dict[str, Any]:
     """GET /health of the instance on this data folder, else of the one on the configured port."""
-    facts = read_facts(settings.data_dir) if is_held(settings.data_dir) else {}
+    held = is_held(settings.data_dir)
+    facts = read_facts(settings.data_dir) if held else {}
     url = facts.get("health_url") or f"http://127.0.0.1:{settings.supervisor.health_port}/health"
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - always http on loopback
@@ -36,6 +37,9 @@ def ask(settings: Settings) -> dict[str, Any]:
     except urllib.error.HTTPError as error:  # 503: it answers, and not all is well
         body = error.read()
     except OSError:
+        if held:
+            process = f" (process {facts['pid']})" if facts.get("pid") else ""
+            raise UnavailableError(f"stockwatch runs on {settings.data_dir}{process} and does not answer") from None
         raise NotRunningError(f"no stockwatch runs on {settings.data_dir}") from None
     try:
         health = json.loads(body)

@@ -81,5 +81,5 @@ def _source(part: dict[str, Any]) -> str:
         return ""
     told = part["metrics"]
     asked = told.get("requests", 0) + told.get("bar_requests", 0)
-    said = part["detail"] + (f"; {asked:,} requests" if asked else "")
-    return f'<div class="sw-detail">{escape(said)}</div>'
+    count = f"{asked:,} {'request' if asked == 1 else 'requests'}" if asked else ""
+    return f'<div class="sw-detail">{escape("; ".join(filter(None, (part["detail"], count))))}</div>'

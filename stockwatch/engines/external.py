@@ -154,4 +154,6 @@ class ExternalClickHouse:
 
 
 def _reason(error: BaseException) -> str:
-    return type(error).__name__ if not str(error) else f"{type(error).__name__}: {str(error)[:120]}"
+    name = type(error).__name__
+    text = str(error).removeprefix(f"{name}: ")
+    return f"{name}: {text[:120]}" if text else name

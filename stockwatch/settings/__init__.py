@@ -37,6 +37,11 @@ from stockwatch.settings.sections import (
 __all__ = ["EMBEDDED", "PREFIX", "Settings", "is_loopback", "load"]
 
 PREFIX = "STOCKWATCH_"
+FILES = [("market", "ca_file"), *(("kafka", key) for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"))]  # must be there
+WORDS = {  # pydantic's, and ours
+    "Input should be": "must be", "a valid tuple": "a list", "Tuple should have": "must have", " after validation": "",
+    "String should match pattern": "must match", "Extra inputs are not permitted": "is no setting",
+}  # fmt: skip
 # Their values may hold a password, so no message shows them.
 _SECRETS = {"sasl_password", "password", "url", "webhook_url", "redis_url", "proxy"}
 
@@ -78,7 +83,7 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, Any]] | None = None) -
     """
     path = path.absolute()
     content = _read(path)
-    _refuse_unknown(content, set(os.environ))
+    _refuse_unknown(content, set(os.environ), path.name)
     try:
         environment = EnvSettingsSource(Settings)()
     except SettingsError as error:
@@ -86,9 +91,14 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, Any]] | None = None) -
     layers = (content, environment, overrides or {})
     merged = {s: {k: v for layer in layers for k, v in layer.get(s, {}).items()} for s in Settings.model_fields if s != "path"}
     try:
-        return Settings.model_validate({"path": path, **merged})  # validate: the constructor would read the environment
+        made = Settings.model_validate({"path": path, **merged})  # validate: the constructor would read the environment
     except ValidationError as error:
         raise UsageError(_one_line(error, path, environment, overrides or {})) from None
+    for section, key in FILES:
+        file = getattr(getattr(made, section), key)
+        if file and not made.resolve(file).is_file():
+            raise UsageError(f"{path.name}: {section}.{key} = {json.dumps(file)}: {made.resolve(file)} is no file")
+    return made
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: is not TOML: {error}") from None
 
 
-def _refuse_unknown(content: Mapping[str, Any], environment: set[str]) -> None:
+def _refuse_unknown(content: Mapping[str, Any], environment: set[str], file: str) -> None:
     """Unknown names, sections too, in the file and in the environment; the nearest right one is offered."""
     known = {
         f"{section}.{key}"
@@ -113,12 +123,12 @@ def _refuse_unknown(content: Mapping[str, Any], environment: set[str]) -> None:
     sections = {name.split(".")[0] for name in known}
     for section, keys in content.items():
         if section not in sections:
-            raise UsageError(f"settings.toml: [{section}] is no section{_nearest(section, sections)}")
+            raise UsageError(f"{file}: [{section}] is no section{_nearest(section, sections)}")
         if not isinstance(keys, dict):
-            raise UsageError(f"settings.toml: {section} = {keys!r}: must be a section, [{section}]")
+            raise UsageError(f"{file}: {section} = {keys!r}: must be a section, [{section}]")
         for key in keys:
             if f"{section}.{key}" not in known:
-                raise UsageError(f"settings.toml: {section}.{key} is no setting{_nearest(f'{section}.{key}', known)}")
+                raise UsageError(f"{file}: {section}.{key} is no setting{_nearest(f'{section}.{key}', known)}")
     names = {f"{PREFIX}{name.replace('.', '__').upper()}" for name in known}
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in names:
@@ -140,7 +150,9 @@ def _one_line(error: ValidationError, path: Path, environment: Mapping[str, Any]
         where = "the command line"
     elif key in environment.get(section, {}):
         where = f"{PREFIX}{section}__{key}".upper()
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = first["msg"].removeprefix("Value error, ")
+    for theirs, ours in WORDS.items():
+        message = message.replace(theirs, ours)
     if not key:
         return f"{where}: {section}.{message}"
     hidden = key in _SECRETS or any(part in _SECRETS for part in location)

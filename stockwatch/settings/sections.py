@@ -39,6 +39,8 @@ def _tickers(values: tuple[str, ...]) -> tuple[str, ...]:
 def _bootstrap(value: str) -> str:
     if value != EMBEDDED and not re.fullmatch(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", value):
         raise ValueError('must be "embedded" or "host:port", several with commas')
+    if value != EMBEDDED and any(int(address.rpartition(":")[2]) > 65535 for address in value.split(",")):
+        raise ValueError("a port is at most 65535")
     return value
 
 

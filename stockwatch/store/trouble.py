@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from stockwatch.errors import StoreError, UnavailableError
 
+_NO_SPACE = 243
 _HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
 
 
@@ -25,6 +26,8 @@ def named_trouble(url: str) -> Iterator[None]:
         code = re.search(r"Code: (\d+)", str(error)) or re.search(r"error code (\d+)", str(error))
         text = re.sub(r"\s+", " ", str(error).rpartition("server response: ")[2]).strip()[:300]
         kind = UnavailableError if code and int(code.group(1)) in _HOPELESS else StoreError
+        if code and int(code.group(1)) == _NO_SPACE:
+            raise StoreError(f"the disk of ClickHouse at {url} is full: free some space, nothing is lost meanwhile") from error
         raise kind(f"ClickHouse refused: {text}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error).__name__}") from error

@@ -64,10 +64,10 @@ def is_held(data_dir: Path) -> bool:
     try:
         with (data_dir / "lock").open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # no file, no folder: nobody is there
+        return False
     return False
 
 

@@ -20,12 +20,17 @@ ARGUMENTS = [
     (["export", "--symbol", "A", "--format", "csv", "--out", "no/such/x.csv"], 1, "no folder"),
     (["export", "--symbol", "A", "--format", "csv", "--out", "x.csv"], 1, "nothing is stored"),
     (["record"], 2, "--out"),
+    (["--source", ""], 2, "market.source"),
 ]
 FILES = [
     ("[market]\npoll_seconds = 0\n", "market.poll_seconds = 0"),
     ("[market]\npol_seconds = 5\n", "did you mean market.poll_seconds"),
     ("[markt]\npoll_seconds = 5\n", "did you mean market"),
-    ("[market]\ntickers = []\n", "market.tickers"),
+    ("[market]\ntickers = []\n", "market.tickers = []: must have at least 1 item"),
+    ('[market]\ntickers = "AAPL"\n', 'market.tickers = "AAPL": must be a list'),
+    ('[market]\nca_file = "none.pem"\n', "market.ca_file"),
+    ('[kafka]\nbootstrap_servers = "localhost:99999"\n', "at most 65535"),
+    ("[[alerts.rules]]\nsymbl = 1\n", "is no setting"),
     ('[market]\ntickers = ["A B"]\n', "is no ticker"),
     ('[market]\nsource = "replay"\n', "market.replay_file"),
     ('[market]\nsource = "replay"\nreplay_file = "none.csv"\n', "is no file"),

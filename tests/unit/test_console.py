@@ -51,6 +51,16 @@ def test_a_backfill_has_a_few_lines_whatever_the_number_of_tickers(
     assert capsys.readouterr().out == ""
 
 
+def test_a_start_without_a_producer_says_nothing_of_prices(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = HealthRegistry(["consumer"])
+    registry.set_fact(source="auto")
+    console = Console(registry, ("consumer",), None)
+    registry.listen(console.changed)
+    console.ready("consumer")
+    registry.set_fact(source="simulator")
+    assert capsys.readouterr().out.splitlines() == ["  consumer   running", "Running.  Ctrl-C stops."]
+
+
 def test_a_change_from_simulated_to_real_prices_is_said(registry: HealthRegistry, capsys: pytest.CaptureFixture[str]) -> None:
     started(registry, "simulator")
     capsys.readouterr()

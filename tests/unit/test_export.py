@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +85,16 @@ def test_ticks_stream_with_both_times_and_nothing_for_what_is_absent() -> None:
     found = list(export.tick_rows(Table(), told, market, None, OPEN + 3 * MINUTE))
     assert [row[5] for row in found] == [100.0, 101.0, 102.0]
     assert found[0][7:13] == (None,) * 6
+
+
+def test_what_is_no_file_is_not_replaced_and_a_link_is_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnavailableError, match="no regular file"):
+        export.write_csv(tmp_path / "pipe", ("x",), [])
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there.csv")
+    export.write_csv(tmp_path / "link.csv", ("x",), [])
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "there.csv").read_text() == "x\n"
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -100,11 +100,14 @@ def test_a_disk_that_is_full_at_the_end_is_said_too(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "a.parquet").exists()
 
 
-def test_without_a_tick_there_is_no_recording_and_an_old_one_stays(tmp_path: Path) -> None:
-    (tmp_path / "a.parquet").write_text("old")
-    recorded(tmp_path / "a.parquet")
-    assert (tmp_path / "a.parquet").read_text() == "old"
-    assert len([*tmp_path.iterdir()]) == 1
+@pytest.mark.parametrize(("name", "said"), [("a.parquet", "exists already"), (".a.parquet.part", "another `record`")])
+def test_no_recording_is_overwritten_neither_one_that_is_done_nor_one_that_is_written(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / name).write_text("old")
+    with pytest.raises(UnavailableError, match=said):
+        Recorder(tmp_path / "a.parquet")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def flowing(closed: list[bool]) -> Generator[list[Tick]]:
