@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -111,15 +112,19 @@ def run(command, failure, show=False):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, cwd=ROOT)
     lines = []
     count = 0
-    for raw in iter(process.stdout.readline, b""):
-        line = raw.decode("utf-8", "replace").strip()
-        if not line:
-            continue
-        lines.append(line)
-        match = re.match(r"(Collecting|Downloading|Installing|Resolved|Prepared|Installed|Building)\b", line)
-        if show and match:
-            count += 1
-            progress("  %3d  %s" % (count, line[:100]))
+    try:
+        for raw in iter(process.stdout.readline, b""):
+            line = raw.decode("utf-8", "replace").strip()
+            if not line:
+                continue
+            lines.append(line)
+            match = re.match(r"(Collecting|Downloading|Installing|Resolved|Prepared|Installed|Building)\b", line)
+            if show and match:
+                count += 1
+                progress("  %3d  %s" % (count, line[:100]))
+    except BaseException:
+        process.kill()  # nobody is left behind
+        raise
     if process.wait():
         raise Stop(f"{failure}: {reason(lines)}")
     if show:
@@ -220,11 +225,15 @@ def was_double_clicked():
 
 if __name__ == "__main__":
     try:
+        for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C; Windows has no SIGHUP
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
         main(sys.argv[1:])
     except Stop as stop:
         failed = str(stop)
     except KeyboardInterrupt:
-        failed = "stopped; the next start goes on"
+        say("stopped; the next start goes on")
+        sys.exit(0)
     except OSError as error:
         if error.errno in (13, 30):
             failed = f"{ROOT} cannot be written: copy the folder to a place of yours and start again"

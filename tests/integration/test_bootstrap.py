@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 from program import ROOT, until
 
@@ -119,6 +121,19 @@ def test_killed_half_way_the_next_start_repairs_it(clone: Clone) -> None:
     done = clone.run()
     assert done.returncode == 0, done.stderr
     assert "cli 1.0" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_half_way_it_ends_with_0_and_leaves_nobody(clone: Clone, number: signal.Signals) -> None:
+    process = subprocess.Popen(clone.command(), env=clone.environment, stdout=subprocess.PIPE, text=True)
+    until(lambda: psutil.Process(process.pid).children(), 30, "an installer")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    said, _error = process.communicate(timeout=20)
+    assert (process.returncode, said.splitlines()[-1]) == (0, "stopped; the next start goes on")
+    _gone, left = psutil.wait_procs(children, timeout=5)
+    assert not left
+    assert clone.run().returncode == 0
 
 
 def test_two_started_at_once_install_once(clone: Clone) -> None:
