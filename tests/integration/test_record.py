@@ -41,7 +41,7 @@ def test_what_flows_is_recorded_beside_a_running_instance_and_replayed_with_its_
     until(lambda: lines_of(tmp_path / ".class.jsonl.part") > 200, 20, "200 ticks")
     said = ended(child, signal.SIGINT)
     rows = pd.read_json(out, lines=True)
-    assert said == f"{len(rows):,} ticks → {out}\n"
+    assert said == f"{len(rows):,} ticks (SIMULATED) → {out}\n"
     assert set(rows["simulated"]) == {True}
     stored = program.store()
     first, last = int(rows["at"].min()), int(rows["at"].max())

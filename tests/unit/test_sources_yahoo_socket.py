@@ -224,8 +224,9 @@ def test_why_it_cannot_be_opened_is_said_in_plain_words(
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"ws://127.0.0.1:{deaf.getsockname()[1]}"
         assert ended(Socket(settings_for(tmp_path, url))) == "no answer within 0.2 s"
-    missing = settings_for(tmp_path, stub.url.replace("ws:", "wss:"), ca_file=str(tmp_path / "none.pem"))
-    assert ended(Socket(missing)) == "no TLS with it: see market.ca_file"
+    (tmp_path / "rubbish.pem").write_text("no certificate")
+    rubbish = settings_for(tmp_path, stub.url.replace("ws:", "wss:"), ca_file=str(tmp_path / "rubbish.pem"))
+    assert ended(Socket(rubbish)) == "no TLS with it: see market.ca_file"
 
 
 def test_yahoos_own_address_through_a_proxy_and_a_private_ca(tmp_path: Path) -> None:
