@@ -6,13 +6,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stockwatch.assembly.places import Engines, engines
-from stockwatch.component import Component
+from stockwatch.component import Component, Worker
 from stockwatch.consumer import Consumer
 from stockwatch.errors import RetryableError
 from stockwatch.health import HealthRegistry
@@ -95,20 +95,6 @@ def _until_ready(life: Component) -> None:
         threading.Event().wait(0.05)
 
 
-@contextmanager
-def consuming(here: Bed, group: str) -> Iterator[Measured]:
-    """The real consumer in a thread."""
-    topic = here.settings.kafka.topic
-    health = here.registry.reporter("consumer")
-    consumer = Measured(here.places.kafka, topic, group, Store(here.places.owner), here.outbox, health)
-    consumer.start()
-    threading.Thread(target=consumer.run, name="consumer", daemon=True).start()
-    try:
-        yield consumer
-    finally:
-        consumer.stop()
-
-
 class Timed(Producer):
     """The real producer, with the moment of its first read."""
 
@@ -120,13 +106,27 @@ class Timed(Producer):
         super().step()
 
 
+W = TypeVar("W", bound=Worker)
+
+
 @contextmanager
-def producing(here: Bed, source: Source) -> Iterator[Timed]:
-    """The real producer in a thread."""
-    producer = Timed(source, here.outbox, here.places.kafka, here.settings.kafka.topic, here.registry.reporter("producer"))
-    producer.start()
-    threading.Thread(target=producer.run, name="producer", daemon=True).start()
+def _living(worker: W) -> Iterator[W]:
+    """One life in a thread of its own."""
+    worker.start()
+    threading.Thread(target=worker.run, name=worker.name, daemon=True).start()
     try:
-        yield producer
+        yield worker
     finally:
-        producer.stop()
+        worker.stop()
+
+
+def consuming(here: Bed, group: str) -> AbstractContextManager[Measured]:
+    """The real consumer in a thread."""
+    topic, health = here.settings.kafka.topic, here.registry.reporter("consumer")
+    return _living(Measured(here.places.kafka, topic, group, Store(here.places.owner), here.outbox, health))
+
+
+def producing(here: Bed, source: Source) -> AbstractContextManager[Timed]:
+    """The real producer in a thread."""
+    topic, health = here.settings.kafka.topic, here.registry.reporter("producer")
+    return _living(Timed(source, here.outbox, here.places.kafka, topic, health))
