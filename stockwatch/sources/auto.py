@@ -102,7 +102,9 @@ class Auto:
     @property
     def detail(self) -> str:
         """What it is, and why."""
-        if self._source is not None and self._source is not self._simulated:
+        if self._source is None:
+            return "Yahoo is being asked for prices"
+        if self._source is not self._simulated:
             since = f"; Yahoo answers since {self._changed_over[11:16]} UTC" if self._changed_over else ""
             return self._source.detail + since
         return "Yahoo does not answer: simulated prices; Yahoo is asked again every minute"

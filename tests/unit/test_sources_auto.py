@@ -81,6 +81,7 @@ def test_yahoo_is_asked_again_after_a_minute_not_before_and_the_change_is_said(s
     now, stopping, yahoo = [0.0], threading.Event(), Yahoo()
     stopping.set()
     auto = Auto(settings, None, yahoo, lambda: now[0])
+    assert auto.detail == "Yahoo is being asked for prices"
     assert yahoo.times.acquire(timeout=5)
     assert {message.source for message in auto.read(stopping)} == {"simulator"}
     assert "Yahoo does not answer: simulated prices" in auto.detail
