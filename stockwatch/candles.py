@@ -22,9 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from stockwatch.sessions import Segments
-from stockwatch.sessions.places import bounds_of, is_trading, segment_of, session_of, session_open
+from stockwatch.sessions.places import MINUTE_MS, bounds_of, is_trading, segment_of, session_of, session_open
 
-MINUTE_MS = 60_000
 COLUMNS = {
     "start": np.int64,
     "end": np.int64,

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from stockwatch import sessions
-from stockwatch.candles import MINUTE_MS, build
+from stockwatch.candles import build
 from stockwatch.commands.bench_flow import Line
+from stockwatch.sessions.places import MINUTE_MS
 from stockwatch.settings import Settings
 
 TICKS, CANDLES, MINUTES = 25_000, 50, 5

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
+from stockwatch import sessions
 from stockwatch.commands import status
 from stockwatch.commands.console import say
 from stockwatch.commands.recorder import Recorder
@@ -99,7 +100,7 @@ def _of_one(flow: Generator[list[Tick]], *, ends: bool) -> Generator[list[Tick]]
 
 def _stored(settings: Settings, source: str, symbol: str) -> Instrument | None:
     """What a recording that is played brought: it stands in the store."""
-    if not source.startswith("replay:"):
+    if not sessions.is_replay(source):
         return None
     from stockwatch.assembly import open_store
 

@@ -131,7 +131,7 @@ class Recorder:
         key = tick.source, tick.symbol
         if key not in self._told:
             brought = self._tell(*key)
-            if brought is None and tick.source.startswith("replay:"):  # it may be simulated, and would not be marked
+            if brought is None and sessions.is_replay(tick.source):  # it may be simulated, and would not be marked
                 raise UnavailableError(f"what {tick.source} says of {tick.symbol} is not in the store: not recorded")
             told = sessions.told_of(*key, brought)
             self._told[key] = {name: getattr(told, name) for name in ("calendar", "timezone", "simulated")}

@@ -44,7 +44,7 @@ class View:
     @property
     def is_replay(self) -> bool:
         """Whether it is a recording, whose now is its own."""
-        return self.source.startswith("replay:")
+        return sessions.is_replay(self.source)
 
 
 def producer(health: dict[str, Any]) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ class Reader:
         """The name in the tables of what is shown."""
         said = self.health().get("source")
         market = self.settings.market
-        if said and (said in ("simulator", "yahoo") or said.startswith("replay:")):
+        if said and (said in ("simulator", "yahoo") or sessions.is_replay(said)):
             return str(said)
         if market.source == "replay":
             return f"replay:{Path(market.replay_file).name.split('.')[0]}"
@@ -79,7 +79,7 @@ class Reader:
 
     def tickers(self, source: str) -> list[str]:
         """The symbols to choose from: the settings', or the recording's."""
-        if source.startswith("replay:"):
+        if sessions.is_replay(source):
             return self._shared(("symbols", source), 5.0, lambda: self._store.symbols(source))
         return list(self.settings.market.tickers)
 
@@ -111,7 +111,7 @@ class Reader:
             near = sessions.segments(market, newest - 5 * sessions.DAY_MS, newest)
         opened, closed = (int(near.open[near.session == near.session[-1]][0]), int(near.close[-1])) if len(near.open) else (0, 0)
         line = self._line(source, symbol, opened, newest)
-        now = newest if source.startswith("replay:") else int(time.time() * 1000)
+        now = newest if sessions.is_replay(source) else int(time.time() * 1000)
         return View(
             source, symbol, market, told.simulated, now, shown, line, (opened, closed), quote, sessions.status(market, now)
         )
@@ -149,7 +149,7 @@ class Reader:
         return pd.concat([closes[closes["at"] < first], ticks], ignore_index=True)
 
     def _market(self, source: str, symbol: str) -> tuple[Market, Instrument]:
-        instrument = self._store.instrument(source, symbol) if source.startswith("replay:") else None
+        instrument = self._store.instrument(source, symbol) if sessions.is_replay(source) else None
         return sessions.market_for(source, symbol, instrument), sessions.told_of(source, symbol, instrument)
 
     def _played_until(self, source: str) -> int | None:
@@ -158,7 +158,7 @@ class Reader:
         0: it has not begun. Without a producer in this instance everything that is stored is shown.
         """
         told = producer(self.health())
-        if not source.startswith("replay:") or told is None:
+        if not sessions.is_replay(source) or told is None:
             return None
         return int(told["now"]) + 1 if told.get("now") else 0
 

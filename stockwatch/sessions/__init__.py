@@ -17,7 +17,7 @@ from stockwatch.sessions.places import DAY_MS, Segments
 
 __all__ = [
     "DAY_MS", "ROUND_THE_CLOCK", "SIMULATOR", "Instrument", "Market", "Segments", "SessionStatus", "begun", "calendar_timezone",
-    "is_calendar", "market_for", "market_of", "next_close", "segments", "status", "told_of", "window_start",
+    "is_calendar", "is_replay", "market_for", "market_of", "next_close", "segments", "status", "told_of", "window_start",
 ]  # fmt: skip
 
 ROUND_THE_CLOCK = "24/7"
@@ -76,12 +76,17 @@ def market_of(symbol: str) -> Market:
     return _market(data["suffix"].get(suffix, data["suffix"][""]))
 
 
+def is_replay(source: str) -> bool:
+    """Whether a source is a recording that is played: "replay:<the file's stem>"."""
+    return source.startswith("replay:")
+
+
 def market_for(source: str, symbol: str, instrument: Instrument | None = None) -> Market:
     """The market of a symbol as one source trades it: the simulator round the clock, a recording by its own calendar."""
     own = market_of(symbol)
     if source == SIMULATOR:
         return Market(own.code, None, own.timezone, own.currency)
-    if source.startswith("replay:"):
+    if is_replay(source):
         if instrument is None:
             return Market("Recording", None, ZoneInfo("UTC"), "")
         calendar = None if instrument.calendar == ROUND_THE_CLOCK else instrument.calendar

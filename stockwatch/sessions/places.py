@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-DAY_MS = 86_400_000
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
 
 class Segments(NamedTuple):

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stockwatch.sessions import DAY_MS, Market, segments
+from stockwatch.sessions.places import MINUTE_MS
 
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 Hours = tuple[tuple[int, int], ...]  # stretches of trading [open, close), in minutes of the local day; (): round the clock
-MINUTE_MS = 60_000
 DAY_MINUTES = 1_440
 LONGEST_SESSION = 1_200  # minutes; what trades longer is round the clock
 QUIET_VOLUME, QUIET_MOVES = 0.2, 0.45  # outside of the hours; the middle of a session is about 1

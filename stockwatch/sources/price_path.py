@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from stockwatch.sessions import DAY_MS, market_of
-from stockwatch.sources.day_shape import MINUTE_MS, Floats, Int64s, by_minute
+from stockwatch.sessions.places import MINUTE_MS
+from stockwatch.sources.day_shape import Floats, Int64s, by_minute
 
 SECOND_MS = 1_000
 DAILY_VOLATILITY = 0.013  # of the logarithm of the price; a liquid large company's

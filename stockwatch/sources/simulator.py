@@ -14,8 +14,9 @@ import numpy as np
 
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
+from stockwatch.sessions.places import MINUTE_MS
 from stockwatch.settings import Settings
-from stockwatch.sources.day_shape import MINUTE_MS, Floats, Int64s
+from stockwatch.sources.day_shape import Floats, Int64s
 from stockwatch.sources.price_path import SECOND_MS, Day, PricePath
 from stockwatch.tick import Bar, Tick, now_ms
 

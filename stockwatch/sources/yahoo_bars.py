@@ -14,13 +14,13 @@ import pandas as pd
 from stockwatch.component import Backoff
 from stockwatch.errors import RetryableError, StoreError
 from stockwatch.health import Metric
+from stockwatch.sessions.places import MINUTE_MS
 from stockwatch.settings import Settings
 from stockwatch.sources import Held
 from stockwatch.sources.bar_plan import Plan, Request, Span
 from stockwatch.tick import Bar, now_ms
 
 NAME = "yahoo"
-MINUTE_MS = 60_000
 PAUSE_SECONDS = 0.1  # between two requests: never a burst
 AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 5.0, 30.0  # after a trouble with one symbol, where the gate names no time
 LONGEST_WAIT_SECONDS = 5.0  # then the wall clock is looked at again: a laptop may have slept

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from stockwatch import sessions
-from stockwatch.component.call import Call
+from stockwatch.component.call import LOOK_SECONDS, Call
 from stockwatch.errors import RetryableError, SourceError
 from stockwatch.health import Metric
 from stockwatch.settings import Settings
@@ -21,7 +21,6 @@ AGAIN_SECONDS = 10.0  # after a trouble, at the most
 SLOW_SECONDS = 60.0  # while every market is closed
 BEFORE_OPEN_MS = 150_000  # back to speed this long before the open, so that a slow poll may still be under way
 WAIT_SECONDS = 1.0
-LOOK_SECONDS = 0.05
 OLD_SECONDS = 300.0  # then what Yahoo said of a market's state tells nothing of now
 OPTIONAL = {
     "bid": "bid",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from stockwatch.component import Backoff
+from stockwatch.component.call import LOOK_SECONDS
 from stockwatch.errors import SourceError
 from stockwatch.health import Metric
 from stockwatch.settings import Settings
@@ -22,7 +23,6 @@ STEADY_SECONDS = 30.0  # one that has told for so long was a success: the next d
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0  # between connections, with jitter
 WAIT_SECONDS = 1.0
 HOPE_SECONDS = 9.0  # when polls fail too: how long one read waits for a connection, a little more than opening it takes
-LOOK_SECONDS = 0.05  # how soon a stop is seen
 SOON_SECONDS = 0.1  # to be asked again, while a connection may speak at any moment
 REGULAR_HOURS = 1  # PricingData.market_hours: 0 before, 1 in the session, 2 after it, 3 extended; a zero is left out
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stockwatch.sessions import market_of
-from stockwatch.sources.day_shape import MINUTE_MS, Floats, by_minute, hours
+from stockwatch.sessions.places import MINUTE_MS
+from stockwatch.sources.day_shape import Floats, by_minute, hours
 from stockwatch.sources.price_path import JUMP_ODDS, Day, PricePath
 
 IST = ZoneInfo("Asia/Kolkata")

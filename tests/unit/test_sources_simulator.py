@@ -13,7 +13,7 @@ import pytest
 
 from stockwatch.candles import build
 from stockwatch.sessions import market_for, segments
-from stockwatch.sources.day_shape import MINUTE_MS
+from stockwatch.sessions.places import MINUTE_MS
 from stockwatch.sources.simulator import CATCH_UP_MS, MAX_HISTORY_MINUTES, Simulator
 from stockwatch.tick import Bar, Tick, decode_bar, decode_tick, encode
 
