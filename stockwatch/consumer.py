@@ -6,10 +6,11 @@ Store, then commit: a crash between the two brings messages again, and identity 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import dataclass, field
 
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, KafkaError
 
@@ -41,6 +42,20 @@ class Batch:
         return len(self.ticks) + len(self.bars) + len(self.dead)
 
 
+class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Told by kafka-python, within poll(), that the group has taken this member in, be it without a partition."""
+
+    def __init__(self, joined: threading.Event) -> None:
+        self._joined = joined
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """What is not committed is read again by its next owner."""
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:  # noqa: ARG002
+        """The group is joined."""
+        self._joined.set()
+
+
 class Consumer(Worker):
     """One life: one member of the consumer group."""
 
@@ -50,20 +65,20 @@ class Consumer(Worker):
         self, address: KafkaAddress, topic: str, group_id: str, store: Store, outbox: Outbox, reporter: Reporter
     ) -> None:
         super().__init__(reporter)
-        self.deadlines = Deadlines(ready=15.0, beat=45.0, stop=2.0)
+        self.deadlines = Deadlines(ready=45.0, beat=45.0, stop=2.0)
         self._address, self._topic, self._group_id = address, topic, group_id
         self._store, self._outbox = store, outbox
         self._kafka: KafkaConsumer | None = None
         self._letters: KafkaProducer | None = None
         self._batch = Batch()
+        self._joined = threading.Event()
+        self._finishing = threading.Event()
         self._rows, self._dead, self._rate = 0, 0, Rate()
 
     def open(self) -> None:
         """Join the group. The first poll gets the partitions."""
         try:
             self._kafka = KafkaConsumer(
-                self._topic,
-                f"{self._topic}.bars",
                 **self._address.client_options(),
                 group_id=self._group_id,
                 auto_offset_reset="earliest",
@@ -74,6 +89,7 @@ class Consumer(Worker):
                 max_partition_fetch_bytes=4 * 1024 * 1024,
                 bootstrap_timeout_ms=3_000,
             )
+            self._kafka.subscribe([self._topic, f"{self._topic}.bars"], listener=_Membership(self._joined))
         except (KafkaError, OSError) as error:
             raise BrokerError(f"Kafka cannot be reached: {type(error).__name__}") from error
 
@@ -86,6 +102,8 @@ class Consumer(Worker):
         polled = self._poll(self._kafka)
         if not self._batch.offsets:
             self._report(self._kafka)
+            if self._finishing.is_set() and self._is_at_end(self._kafka):
+                self.stopping.set()
             return
         due = time.monotonic() - self._batch.began >= BATCH_SECONDS
         if len(self._batch) >= BATCH_ROWS or polled < POLL_RECORDS or due:
@@ -161,6 +179,22 @@ class Consumer(Worker):
             self.report.beat(rebalances=1)  # the partition is another member's now; it reads on from the last commit
         except (KafkaError, OSError) as error:
             raise BrokerError(f"the commit was not taken: {type(error).__name__}") from error
+
+    def ready(self) -> bool:
+        """True once it is a member of the group: before, nothing is stored."""
+        return super().ready() and self._joined.is_set()
+
+    def finish(self) -> None:
+        """End as soon as everything that is in the log is stored."""
+        self._finishing.set()
+
+    def _is_at_end(self, kafka: KafkaConsumer) -> bool:
+        """Whether nothing is left in the log, by the broker's own word."""
+        try:
+            ends = kafka.end_offsets(list(kafka.assignment()), timeout_ms=1_000)
+            return all(kafka.position(partition, timeout_ms=1_000) >= end for partition, end in ends.items())
+        except (KafkaError, OSError) as error:
+            raise BrokerError(f"Kafka does not answer: {type(error).__name__}") from error
 
     def _report(self, kafka: KafkaConsumer) -> None:
         lag = 0

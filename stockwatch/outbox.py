@@ -1,7 +1,8 @@
 """The outbox: messages that are not safe yet. It outlives the producer's lives; a new life publishes it first.
 
 Safe means: acknowledged by a broker that keeps its log, or, where the log dies with the broker, reported stored by the
-consumer (receipts by partition and offset). Identity in the tables makes a message published twice one row.
+consumer (receipts by partition and offset). Identity in the tables makes a message published twice one row. Of what is stored
+the newest is published again too: others read the topic beside the consumer (`record`) and may not have come so far.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 LIMIT_BYTES = 64 * 1024 * 1024  # DESIGN.md: past this the producer waits
+TAIL_BYTES = 2 * 1024 * 1024  # of what is stored: some seconds at 1,000 ticks a second
 _OVERHEAD = 200  # bytes of Python around one entry, so that the limit means memory
 
 
@@ -32,13 +34,15 @@ class Entry:
 class Outbox:
     """Every method may be called from any thread."""
 
-    def __init__(self, keeps_log: bool, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, keeps_log: bool, limit_bytes: int = LIMIT_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._keeps_log = keeps_log
-        self._limit = limit_bytes
+        self._limit, self._tail_limit = limit_bytes, tail_bytes
         self._room = threading.Condition()
         self._bytes = 0
         self._unacknowledged: dict[int, Entry] = {}  # by id, in the order of add()
         self._unstored: dict[tuple[str, int], deque[tuple[int, Entry]]] = {}  # by partition, in the order of offsets
+        self._tail: deque[Entry] = deque()  # stored, the newest last; not counted in _bytes
+        self._tail_bytes = 0
 
     def __len__(self) -> int:
         with self._room:
@@ -77,13 +81,21 @@ class Outbox:
         with self._room:
             waiting = self._unstored.get((topic, partition))
             while waiting and waiting[0][0] <= offset:
-                self._release(waiting.popleft()[1])
+                entry = waiting.popleft()[1]
+                self._release(entry)
+                self._tail.append(entry)
+                self._tail_bytes += entry.size
+            while self._tail_bytes > self._tail_limit:
+                self._tail_bytes -= self._tail.popleft().size
 
     def take_over(self) -> list[Entry]:
         """What a new life of the producer must publish first, oldest first; all of it is unacknowledged again."""
         with self._room:
-            again = [entry for waiting in self._unstored.values() for _offset, entry in waiting]
+            again = [*self._tail, *(entry for waiting in self._unstored.values() for _offset, entry in waiting)]
             self._unstored.clear()
+            self._bytes += self._tail_bytes
+            self._tail.clear()
+            self._tail_bytes = 0
             self._unacknowledged = {id(entry): entry for entry in [*again, *self._unacknowledged.values()]}
             return list(self._unacknowledged.values())
 

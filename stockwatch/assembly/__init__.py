@@ -15,7 +15,7 @@ from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.process import DashboardProcess
 from stockwatch.engines.external import KafkaProbe, StoreProbe
 from stockwatch.errors import RetryableError, UnavailableError, UsageError
-from stockwatch.health import HealthRegistry
+from stockwatch.health import HealthRegistry, State
 from stockwatch.outbox import Outbox
 from stockwatch.producer import Producer
 from stockwatch.sessions import Instrument
@@ -28,6 +28,7 @@ __all__ = ["NAMES", "choose_port", "open_store", "owns_an_engine", "parts", "sel
 
 NAMES = ("kafka", "clickhouse", "producer", "consumer", "dashboard")
 NEEDS = {"producer": ("kafka",), "consumer": ("kafka", "clickhouse"), "dashboard": ("clickhouse",)}
+CAUGHT_UP = 5_000  # messages: with less lag than this a planned renewal of the broker drains in a moment
 PREPARE_SECONDS = 8.0  # an external engine that this start does not watch must answer once within this
 
 
@@ -115,7 +116,27 @@ def parts(
     }
     essential = ("kafka", "clickhouse")
     needs = {**NEEDS, "dashboard": ()}  # the page starts beside the store and waits for it by itself
-    return [Part(name, made[name], needs.get(name, ()), name in essential) for name in names]
+
+    return [
+        Part(
+            name,
+            made[name],
+            needs.get(name, ()),
+            essential=name in essential,
+            drains=name == "consumer",
+            may_renew=lambda urgent: _has_caught_up(registry, urgent),
+        )
+        for name in names
+    ]
+
+
+def _has_caught_up(registry: HealthRegistry, urgent: bool) -> bool:
+    """Whether what the broker holds can be stored in a moment; urgent: whether it can be stored at all."""
+    said = {health.name: health for health in registry.snapshot()}
+    if any(name in said and said[name].state is not State.RUNNING for name in ("clickhouse", "consumer")):
+        return False
+    lag = said["consumer"].metrics.get("lag") if "consumer" in said else None
+    return urgent or (isinstance(lag, int) and lag < CAUGHT_UP)
 
 
 def _prepare_what_is_left_out(settings: Settings, names: tuple[str, ...], places: Engines, instruments: list[Instrument]) -> None:

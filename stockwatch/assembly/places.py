@@ -66,8 +66,8 @@ def _kafka(settings: Settings, bootstrap: str) -> tuple[KafkaAddress, Callable[[
 
         with listen("127.0.0.1", 0) as listener:
             port = int(listener.getsockname()[1])
-        log = settings.data_dir / "kafka.log"
-        return embedded_address(port), lambda report: EmbeddedKafka(port, topic, partitions, log, report)
+        log, memory_mb = settings.data_dir / "kafka.log", settings.kafka.embedded_memory_mb
+        return embedded_address(port), lambda report: EmbeddedKafka(port, topic, partitions, memory_mb, log, report)
     keys = ("security_protocol", "sasl_mechanism", "ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
     security = {key: value for key in keys if (value := getattr(settings.kafka, key)) != ""}
     for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):

@@ -20,6 +20,7 @@ __all__ = [
     "Component",
     "Deadlines",
     "KafkaAddress",
+    "Renewal",
     "StoreAddress",
     "Worker",
     "end",
@@ -38,6 +39,14 @@ class Deadlines:
     stop: float = 2.0
 
 
+@dataclass(frozen=True)
+class Renewal:
+    """A life asks to be followed by a new one, by plan. `urgent`: also when what depends on it has not caught up."""
+
+    reason: str
+    urgent: bool = False
+
+
 class Component(Protocol):
     """One life of one part. Stopping is final: a restart asks the factory for a new object.
 
@@ -54,8 +63,8 @@ class Component(Protocol):
     def ready(self) -> bool:
         """True once it is usable. Bounded to a few seconds. Raises StockwatchError when it never will be."""
 
-    def beat(self) -> None:
-        """Report metrics. Raises ComponentFailedError when this life is over."""
+    def beat(self) -> Renewal | None:
+        """Report metrics, and ask for a renewal where one is due. Raises ComponentFailedError when this life is over."""
 
     def stop(self) -> None:
         """End within deadlines.stop, by force if it must. Safe to call twice and on a life that never started."""
@@ -142,6 +151,10 @@ class Worker(ABC):
         if self._ended.is_set():
             reason = f"{type(self._failure).__name__}: {self._failure}" if self._failure else "its loop ended"
             raise ComponentFailedError(reason)
+
+    def finish(self) -> None:
+        """Ask the loop to work off what is there and to end then; does not wait. Here nothing is to be worked off."""
+        self.stopping.set()
 
     def stop(self) -> None:
         """Ask the loop to end and wait for it. Raises ComponentFailedError when it still hangs at the deadline."""

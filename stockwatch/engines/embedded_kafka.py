@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psutil
 
-from stockwatch.component import Deadlines, KafkaAddress, end, spawn
+from stockwatch.component import Deadlines, KafkaAddress, Renewal, end, spawn
 from stockwatch.engines.external import KafkaProbe
 from stockwatch.errors import BrokerError, ComponentFailedError, UnavailableError
 from stockwatch.health import Reporter
 
+URGENT = 4  # times memory_mb: then it is renewed although the consumer has not caught up
 SILENT_BEATS = 3  # so many beats without an answer end its life: a frozen broker keeps its port open
 
 
@@ -34,13 +35,13 @@ def broker_binary() -> Path:
 
 
 class EmbeddedKafka:
-    """One life of the broker: a new process with an empty log."""
+    """One life of the broker: a new process with an empty log. It never deletes, so past `memory_mb` it asks to be renewed."""
 
     name = "kafka"
 
-    def __init__(self, port: int, topic: str, partitions: int, log: Path, reporter: Reporter) -> None:
+    def __init__(self, port: int, topic: str, partitions: int, memory_mb: int, log: Path, reporter: Reporter) -> None:
         self.deadlines = Deadlines(ready=10.0, beat=20.0, stop=1.0)
-        self._port, self._log, self._report = port, log, reporter
+        self._port, self._memory_mb, self._log, self._report = port, memory_mb, log, reporter
         self._probe = KafkaProbe(embedded_address(port), topic, partitions)
         self._process: subprocess.Popen[bytes] | None = None
         self._silent = 0
@@ -64,8 +65,11 @@ class EmbeddedKafka:
         self._probe.make_topics()
         return True
 
-    def beat(self) -> None:
-        """Report; raises ComponentFailedError when the process is gone or has been silent for some beats."""
+    def beat(self) -> Renewal | None:
+        """Report, and ask for a renewal when it has grown too large.
+
+        Raises ComponentFailedError when the process is gone or has been silent for some beats.
+        """
         process = self._raise_if_dead()
         try:
             rate = self._probe.messages_per_second()
@@ -74,10 +78,14 @@ class EmbeddedKafka:
             if self._silent >= SILENT_BEATS:
                 raise ComponentFailedError(f"the broker has stopped answering: {error}") from error
             self._report.degraded(str(error))
-            return
+            return None
         self._silent = 0
         memory = round(psutil.Process(process.pid).memory_info().rss / 2**20)
         self._report.running(f"embedded on 127.0.0.1:{self._port}", messages_per_second=rate, memory_mb=memory)
+        if memory <= self._memory_mb:
+            return None
+        reason = f"its memory, {memory} MB, has passed kafka.embedded_memory_mb ({self._memory_mb})"
+        return Renewal(reason, urgent=memory > URGENT * self._memory_mb)
 
     def stop(self) -> None:
         """SIGINT, which it obeys in 20 ms (SIGTERM it may not), then SIGKILL."""

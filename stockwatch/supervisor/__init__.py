@@ -12,8 +12,8 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
 from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
@@ -23,38 +23,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from stockwatch.component import Component, Worker
 from stockwatch.errors import RetryableError, StockwatchError
 from stockwatch.health import HealthRegistry, State
-from stockwatch.supervisor.row import Part, Phase, Row, Start, Stop
+from stockwatch.supervisor.events import Event, Failed, Finished, Ready, RenewalAsked, StopRequested
+from stockwatch.supervisor.row import Finish, Part, Phase, Row, Start, Stop
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 READY_PAUSE_SECONDS = 0.05
 STOP_SECONDS = 4.5  # everything must have ended by then; DESIGN.md allows 5
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A life is usable."""
-
-    name: str
-    life: int
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A life has ended, or must."""
-
-    name: str
-    life: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class StopRequested:
-    """Ctrl-C, SIGTERM or SIGHUP."""
-
-
-Event = Ready | Failed | StopRequested
 
 
 class Supervisor:
@@ -69,6 +45,7 @@ class Supervisor:
         self._on_ready = on_ready  # told on the main thread, once for each life that gets ready
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lives: dict[str, Component] = {}
+        self._renewals: Counter[str] = Counter()
         self._stopping = threading.Event()
         # Threads for: two worker lives and their left-behind forerunners, one ready and one beat job for each part.
         self._scheduler = BackgroundScheduler(
@@ -87,8 +64,7 @@ class Supervisor:
             self._scheduler.add_job(self._beat, "interval", seconds=BEAT_SECONDS, args=[name], id=f"watch-{name}")
         try:
             while not self._stopping.is_set():
-                for start in self._row.due(time.monotonic()):
-                    self._start(start)
+                self._carry_out(self._row.due(time.monotonic()))
                 self._handle(self._next_event())
         finally:
             self._stop_everything()
@@ -101,7 +77,11 @@ class Supervisor:
 
     def _on_job_done(self, event: JobExecutionEvent) -> None:
         name, _, life = event.job_id.partition("-")
-        if life.isdigit():  # a worker's life is over; which error it was, its beat() says
+        if not life.isdigit():
+            return
+        if self._row.phase(name) is Phase.FINISHING:
+            self._events.put(Finished(name, int(life)))
+        else:  # a worker's life is over; which error it was, its beat() says
             self._check(name, int(life))
 
     def _next_event(self) -> Event | None:
@@ -119,8 +99,39 @@ class Supervisor:
             log.info("%s is ready (life %d)", event.name, event.life)
             self._registry.report(event.name, State.RUNNING)
             self._on_ready(event.name)
+            self._tell_renewed(now)
         elif isinstance(event, Failed):
             self._fail(event, now)
+        elif isinstance(event, Finished):
+            self._row.finished(event.name, event.life)
+        elif isinstance(event, RenewalAsked):
+            self._renew(event, now)
+
+    def _carry_out(self, steps: Iterable[Start | Stop | Finish]) -> None:
+        for step in steps:
+            if isinstance(step, Start):
+                self._start(step)
+            elif isinstance(step, Stop):
+                self._stop(step)
+            elif isinstance(worker := self._lives.get(step.name), Worker):
+                worker.finish()
+
+    def _renew(self, event: RenewalAsked, now: float) -> None:
+        steps = self._row.renew(event.name, event.life, event.renewal.urgent, now)
+        if not steps:
+            return
+        log.info("renewing %s (life %d): %s", event.name, event.life, event.renewal.reason)
+        self._carry_out(steps)
+        self._registry.report(event.name, State.STARTING, detail=f"being renewed: {event.renewal.reason}")
+        for step in steps:
+            self._registry.report(step.name, State.STARTING, detail=f"waits for {event.name}, which is being renewed")
+
+    def _tell_renewed(self, now: float) -> None:
+        if renewed := self._row.renewed(now):
+            name, took = renewed
+            self._renewals[name] += 1
+            log.info("%s is renewed: a pause of %.1f s", name, took)
+            self._registry.report(name, metrics={"renewals": self._renewals[name], "renewal_seconds": round(took, 2)})
 
     def _fail(self, event: Failed, now: float) -> None:
         first = self._row.is_first_start(event.name)
@@ -181,9 +192,12 @@ class Supervisor:
         if component is None or self._stopping.is_set():
             return
         try:
-            component.beat()
+            renewal = component.beat()
         except StockwatchError as error:
             self._events.put(Failed(name, life, str(error)))
+            return
+        if renewal is not None:
+            self._events.put(RenewalAsked(name, life, renewal))
 
     def _stop(self, stop: Stop) -> None:
         component = self._lives.pop(stop.name, None)

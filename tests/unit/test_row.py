@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stockwatch.component import Backoff, Component
-from stockwatch.supervisor.row import FAILURES, RETRY_SECONDS, Part, Phase, Row, Start, Stop
+from stockwatch.supervisor.row import FAILURES, FINISH_SECONDS, RETRY_SECONDS, Finish, Part, Phase, Row, Start, Stop
 
 
 def never() -> Component:
@@ -100,3 +100,77 @@ def test_stopping_goes_from_the_data_to_the_engines() -> None:
 def test_parts_left_out_are_not_waited_for() -> None:
     row = Row([Part("consumer", never, ("kafka", "clickhouse"))])
     assert row.due(0) == [Start("consumer", 1)]
+
+
+def renewable_row(may_renew: bool = True) -> Row:
+    parts = [
+        Part("kafka", never, essential=True, may_renew=lambda urgent: may_renew or urgent),
+        Part("clickhouse", never, essential=True),
+        Part("producer", never, ("kafka",)),
+        Part("consumer", never, ("kafka", "clickhouse"), drains=True),
+        Part("dashboard", never),
+    ]
+    row = Row(parts, lambda: Backoff(random=lambda: 1.0))
+    while starts := row.due(0):
+        for start in starts:
+            assert row.ready(start.name, 1, 0)
+    return row
+
+
+def test_a_renewal_stops_the_producer_drains_the_consumer_and_starts_anew_at_once() -> None:
+    row = renewable_row()
+    assert row.renew("kafka", 1, False, 10) == [Stop("producer"), Finish("consumer")]
+    assert row.due(10) == []  # nothing may start on the broker that is about to go
+    assert row.renew("kafka", 1, False, 11) == []  # it asks again each second
+    assert row.next_due() == 10 + FINISH_SECONDS
+    row.finished("consumer", 1)
+    assert row.due(11) == [Stop("consumer"), Stop("kafka"), Start("kafka", 2)]
+    row.ready("kafka", 2, 12)
+    assert row.due(12) == [Start("producer", 2), Start("consumer", 2)]
+    row.ready("producer", 2, 12)
+    assert row.renewed(12) is None
+    row.ready("consumer", 2, 12.5)
+    assert row.renewed(12.5) == ("kafka", 2.5)
+    assert row.renewed(13) is None  # told once
+    assert row.renew("kafka", 2, False, 20) == [Stop("producer"), Finish("consumer")]
+
+
+def test_a_consumer_that_cannot_finish_is_stopped_at_the_deadline() -> None:
+    row = renewable_row()
+    row.renew("kafka", 1, False, 10)
+    assert row.due(10 + FINISH_SECONDS) == [Stop("consumer"), Stop("kafka"), Start("kafka", 2)]
+
+
+def test_a_consumer_or_a_store_that_fails_meanwhile_does_not_hold_it_up() -> None:
+    row = renewable_row()
+    row.renew("kafka", 1, False, 10)
+    assert row.failed("consumer", 1, 10.5) == []
+    assert row.due(10.5) == [Stop("consumer"), Stop("kafka"), Start("kafka", 2)]
+    row = renewable_row()
+    row.renew("kafka", 1, False, 10)
+    assert row.failed("clickhouse", 1, 10.5) == [Stop("consumer"), Stop("clickhouse")]
+    assert row.due(10.5) == [Stop("kafka"), Start("kafka", 2)]
+
+
+def test_a_broker_that_fails_meanwhile_is_an_ordinary_failure() -> None:
+    row = renewable_row()
+    row.renew("kafka", 1, False, 10)
+    assert row.failed("kafka", 1, 10.5) == [Stop("consumer"), Stop("kafka")]
+    assert row.due(10.5) == []
+    assert row.due(11) == [Start("kafka", 2)]
+    assert row.renewed(11) is None
+
+
+def test_it_waits_until_all_is_well_unless_it_is_urgent() -> None:
+    row = renewable_row(may_renew=False)
+    assert row.renew("kafka", 1, False, 10) == []
+    row.failed("producer", 1, 10)
+    assert row.renew("kafka", 1, True, 10) == []  # the producer has no life: first that
+    row.ready("producer", row.due(11)[0].life, 11)  # type: ignore[union-attr]
+    assert row.renew("kafka", 1, True, 11) == [Stop("producer"), Finish("consumer")]
+
+
+def test_a_stop_in_the_middle_of_a_renewal_stops_what_still_lives() -> None:
+    row = renewable_row()
+    row.renew("kafka", 1, False, 10)
+    assert [stop.name for stop in row.stop_all()] == ["consumer", "dashboard", "clickhouse", "kafka"]
