@@ -197,6 +197,8 @@ class Consumer(Worker):
             raise BrokerError(f"Kafka does not answer: {type(error).__name__}") from error
 
     def _report(self, kafka: KafkaConsumer) -> None:
+        if not self._joined.is_set():
+            return  # still starting, or the reason why not stays
         lag = 0
         for partition in kafka.assignment():
             end = kafka.highwater(partition)
@@ -204,7 +206,7 @@ class Consumer(Worker):
             if end is not None and position is not None:
                 lag += max(end - position, 0)
         self.report.running(
-            "stores ticks as they come" if kafka.assignment() else "joining the group",
+            "stores ticks as they come" if kafka.assignment() else "waits: the other members of its group have all partitions",
             lag=lag,
             rows=self._rows,
             dead_letters=self._dead,

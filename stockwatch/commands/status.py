@@ -10,7 +10,7 @@ from typing import Any
 
 from stockwatch.errors import NotRunningError, UnavailableError
 from stockwatch.health import State
-from stockwatch.settings import Settings
+from stockwatch.settings import EMBEDDED, Settings
 from stockwatch.supervisor.lock import is_held, read_facts
 
 ANSWER_SECONDS = 3.0
@@ -22,7 +22,7 @@ def run(settings: Settings, as_json: bool) -> int:
     if as_json:
         print(json.dumps(health, indent=2))
     else:
-        print("\n".join(table(health)))
+        print("\n".join([*table(health), *how_to_connect(settings, health)]))
     return 0 if health["state"] == State.RUNNING else 1
 
 
@@ -62,6 +62,20 @@ def table(health: dict[str, Any]) -> list[str]:
     for row in rows:
         lines.append("  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip())
     return lines
+
+
+def how_to_connect(settings: Settings, health: dict[str, Any]) -> list[str]:
+    """How other tools read the store: user, database, and where the password is; never the password."""
+    url = health.get("clickhouse_url")
+    if not url:
+        return []
+    if settings.clickhouse.url != EMBEDDED:
+        return [f"other tools: ClickHouse at {url}, database {settings.clickhouse.database}, as clickhouse.url names the user"]
+    secret = settings.data_dir / "clickhouse.reader.password"
+    return [
+        f"other tools: ClickHouse over HTTP at {url}, database {settings.clickhouse.database}, user reader, password in {secret}",
+        f"  curl -u \"reader:$(cat '{secret}')\" '{url}/?database={settings.clickhouse.database}' --data 'SELECT count() FROM ticks'",
+    ]
 
 
 def _age(beat: str | None) -> str:

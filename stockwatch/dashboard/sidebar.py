@@ -61,8 +61,12 @@ def _overall(state: str, word: str, said: str) -> str:
 
 def _component(part: dict[str, Any], now: datetime) -> str:
     state = part["state"]
-    restarts = part["restarts"]
-    count = f'<span class="{"sw-more" if restarts else ""}">{restarts} {"restart" if restarts == 1 else "restarts"}</span>'
+    renewals = min(part["metrics"].get("renewals", 0), part["restarts"])  # by plan: no trouble
+    restarts = part["restarts"] - renewals
+    word = "restart" if restarts == 1 else "restarts"
+    count = f'<span class="{"sw-more" if restarts else ""}">{restarts} {word}</span>'
+    if renewals and not restarts:
+        count = f'<span title="last pause {part["metrics"]["renewal_seconds"]:g} s">{renewals} renewed</span>'
     beat = part["last_beat"]
     age = f" · {numbers.age((now - datetime.fromisoformat(beat)).total_seconds())}" if beat else ""
     error = f'<div class="sw-error {state}">{escape(part["error"])}</div>' if part["error"] else ""

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -51,6 +52,9 @@ def test_a_second_start_is_refused_and_the_instance_can_be_asked_and_exported(pr
     status = program.run("status")
     assert status.returncode == 0
     assert "consumer" in status.stdout
+    command = next(line for line in status.stdout.splitlines() if line.startswith("  curl "))  # how other tools connect
+    asked = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20, check=True)
+    assert int(asked.stdout) >= 0
     assert json.loads(program.run("status", "--json").stdout)["state"] == "running"
     until(lambda: program.component("consumer")["metrics"].get("rows", 0) > 500, 20, "the history is stored")
     out = tmp_path / "candles.csv"
