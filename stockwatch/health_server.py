@@ -5,15 +5,13 @@ from __future__ import annotations
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stockwatch.component.doors import Doors
 from stockwatch.component.serving import ServerThread, listen
 from stockwatch.health import HealthRegistry, State
-
-LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]  # anything else in Host is DNS rebinding
 
 
 def application(registry: HealthRegistry) -> Starlette:
@@ -26,7 +24,7 @@ def application(registry: HealthRegistry) -> Starlette:
 
     return Starlette(
         routes=[Route("/health", health, methods=["GET"])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES)],
+        middleware=[Middleware(Doors)],
     )
 
 

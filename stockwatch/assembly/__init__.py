@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 
+from stockwatch.alerts import AlertJudge, AlertStore, Webhook
 from stockwatch.assembly.places import Engines, choose_port, engines
 from stockwatch.assembly.stored import open_store
+from stockwatch.cache import QuoteWriter, prefix_of
 from stockwatch.component import Component
 from stockwatch.consumer import Consumer
 from stockwatch.dashboard.connection import Connection
@@ -81,6 +83,10 @@ def parts(
     places = engines(settings, source.instruments() if source else [])
     _prepare_what_is_left_out(settings, names, places, source.instruments() if source else [])
     outbox = Outbox(places.kafka.keeps_log)
+    told = settings.alerts
+    webhook = Webhook(told.webhook_url, told.webhook_secret) if told.webhook_url and "consumer" in names else None
+    if webhook is not None:
+        closing.callback(webhook.close)
     registry.set_fact(
         source=source.name if source else settings.market.source,
         clickhouse_url=places.owner.url,
@@ -93,13 +99,16 @@ def parts(
         return Producer(source, outbox, places.kafka, settings.kafka.topic, registry.reporter("producer"))
 
     def consumer() -> Component:
+        store = AlertStore(places.owner)
         return Consumer(
             places.kafka,
             settings.kafka.topic,
             settings.kafka.group_id,
-            Store(places.owner),
+            store,
             outbox,
             registry.reporter("consumer"),
+            QuoteWriter(settings.cache.redis_url, prefix_of(settings)) if settings.cache.redis_url else None,
+            AlertJudge(told, store, webhook),
         )
 
     def dashboard() -> Component:

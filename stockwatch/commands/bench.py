@@ -22,12 +22,15 @@ import psutil
 
 from stockwatch import sessions
 from stockwatch.commands.bench_bed import Bed, bed
+from stockwatch.commands.bench_cache import cache
 from stockwatch.commands.bench_candles import candles
 from stockwatch.commands.bench_flow import Line, backfill, latency, replay, throughput, ticks
+from stockwatch.commands.bench_group import group
+from stockwatch.commands.bench_rivals import rivals
 from stockwatch.commands.bench_soak import soak
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard.connection import Connection
-from stockwatch.dashboard.live import Reader
+from stockwatch.dashboard.reader import Reader
 from stockwatch.errors import UsageError
 from stockwatch.settings import Settings
 from stockwatch.tick import now_ms
@@ -177,11 +180,14 @@ def _paint(url: str) -> float | None:
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "throughput": throughput,
+    "rivals": rivals,
+    "group": group,
     "latency": latency,
     "replay": replay,
     "backfill": backfill,
     "candles": candles,
     "history": history,
+    "cache": cache,
     "start": start,
     "fresh": fresh,
     "soak": soak,  # takes 20 minutes: only when it is named

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from stockwatch.assembly.places import Engines, engines
 from stockwatch.component import Component, Worker
 from stockwatch.consumer import Consumer
+from stockwatch.consumer.member import Member
 from stockwatch.errors import RetryableError
 from stockwatch.health import HealthRegistry
 from stockwatch.outbox import Outbox
@@ -41,8 +42,8 @@ class Measured(Consumer):
     first: float | None = None
     ages: list[float]
 
-    def _poll(self, kafka: Any) -> int:
-        polled = super()._poll(kafka)
+    def _poll(self, member: Member) -> int:
+        polled = super()._poll(member)
         if polled and self.first is None:
             self.first = time.monotonic()
         return polled

@@ -12,10 +12,11 @@ from pathlib import Path
 from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
 from stockwatch.component.collector import calm_collector
-from stockwatch.errors import AlreadyRunningError, UnavailableError, UsageError
+from stockwatch.dashboard import addresses
+from stockwatch.errors import AlreadyRunningError, UnavailableError
 from stockwatch.health import HealthRegistry
 from stockwatch.health_server import HealthServer
-from stockwatch.settings import Settings, is_loopback
+from stockwatch.settings import Settings
 from stockwatch.supervisor import Supervisor
 from stockwatch.supervisor.lock import Lock, read_facts
 
@@ -27,11 +28,6 @@ DESCRIPTORS = 8192  # chDB opens hundreds under load (FACTS.md)
 def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     """Until Ctrl-C, SIGTERM or SIGHUP: 0. Raises StockwatchError when it cannot start."""
     names = assembly.selected(settings, only)
-    if "dashboard" in names and not is_loopback(settings.dashboard.host):
-        raise UsageError(
-            f"dashboard.host = {settings.dashboard.host!r}: the page does not ask for its password yet, so it stays on"
-            " this machine: use 127.0.0.1"
-        )
     make_data_dir(settings.data_dir)
     lock = Lock(settings.data_dir)
     owner = assembly.owns_an_engine(settings, names)
@@ -54,10 +50,15 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Make the data folder, for this user alone. Raises UnavailableError."""
+    """Make the data folder, for this user alone, also what was in it while it was open to others. Raises UnavailableError."""
+    os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        was_open = data_dir.stat().st_mode & 0o077
         data_dir.chmod(0o700)
+        for path in data_dir.iterdir() if was_open else ():
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
     except OSError as error:
         raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
 
@@ -68,7 +69,7 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
         health = HealthServer(registry, assembly.choose_port(settings, "supervisor", "health_port"))
         closing.callback(health.close)
         port = assembly.choose_port(settings, "dashboard", "port", settings.dashboard.host)
-        page = f"http://{'127.0.0.1' if settings.dashboard.host == '0.0.0.0' else settings.dashboard.host}:{port}"  # noqa: S104
+        page = addresses.url(addresses.reachable(settings.dashboard.host), port)
         if "dashboard" in names:
             registry.set_fact(dashboard_url=page)
         row = assembly.parts(settings, names, registry, health.url, port, closing)
@@ -84,6 +85,8 @@ def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browse
             dashboard_url=page if "dashboard" in names else None,
             clickhouse_url=registry.fact("clickhouse_url"),
         )
+        if "dashboard" in names and (room := addresses.room_urls(settings.dashboard.host, port)):
+            print(f"  open to this network, with dashboard.password: {'  '.join(room)}", flush=True)
         console = Console(registry, names, page if browser else None)
         registry.listen(console.changed)
         Supervisor(row, registry, console.ready).run()

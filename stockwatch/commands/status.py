@@ -72,9 +72,10 @@ def how_to_connect(settings: Settings, health: dict[str, Any]) -> list[str]:
     if settings.clickhouse.url != EMBEDDED:
         return [f"other tools: ClickHouse at {url}, database {settings.clickhouse.database}, as clickhouse.url names the user"]
     secret = settings.data_dir / "clickhouse.reader.password"
+    database = settings.clickhouse.database
     return [
-        f"other tools: ClickHouse over HTTP at {url}, database {settings.clickhouse.database}, user reader, password in {secret}",
-        f"  curl -u \"reader:$(cat '{secret}')\" '{url}/?database={settings.clickhouse.database}' --data 'SELECT count() FROM ticks'",
+        f"other tools: ClickHouse over HTTP at {url}, database {database}, user reader, password in {secret}",
+        f"  curl -u \"reader:$(cat '{secret}')\" '{url}/?database={database}' --data 'SHOW TABLES'",
     ]
 
 

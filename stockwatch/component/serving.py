@@ -2,14 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
+from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stockwatch.errors import ComponentFailedError, UnavailableError
+
+HEAD_SECONDS = 10.0  # a request's head must be here within this
+HEAD_BYTES = 64 * 1024
+STALL_SECONDS = 60.0  # and of a body, which may take its time, something within this
+
+
+class HurriedProtocol(H11Protocol):
+    """uvicorn's own waits for ever for a head that comes byte by byte, and for a body that stops: such a connection is closed."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection: its first head is due."""
+        super().connection_made(transport)
+        self._expect(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes: of a head that is due, or of the body that follows one."""
+        if self._late is None and not self._is_answering():
+            self._expect(HEAD_SECONDS)
+        super().data_received(data)
+        if self._is_answering():
+            self._forget()
+            if self._is_taking_body():
+                self._expect(STALL_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_taking_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY
+
+    def _expect(self, seconds: float) -> None:
+        self._late = self.loop.call_later(seconds, self._close_late)
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _close_late(self) -> None:
+        self._late = None
+        if self.transport.get_protocol() is not self:  # it has become a WebSocket
+            return
+        if not self._is_answering():
+            self.transport.close()
+        elif self._is_taking_body():
+            if self.flow.read_paused:  # it is we who do not take it
+                self._expect(STALL_SECONDS)
+            else:
+                self.transport.abort()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -35,8 +95,9 @@ class ServerThread:
 
     def __init__(self, app: ASGIApp, listener: socket.socket, name: str) -> None:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, server_header=False
-        )
+            app, http=HurriedProtocol, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
+            server_header=False, h11_max_incomplete_event_size=HEAD_BYTES,
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._listener = listener
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)

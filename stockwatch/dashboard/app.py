@@ -1,6 +1,6 @@
 """The page's server: Streamlit as an ASGI application, with plotly's own script as a route beside it.
 
-Nothing is loaded from another host, and a Host that is not ours is refused (DNS rebinding).
+Nothing is loaded from another host. Before anything else: a Host or an Origin that is not ours is refused, then the password.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stockwatch.component.doors import Doors
+from stockwatch.dashboard import download, socket
+from stockwatch.dashboard.access import PasswordGate, session_key
+from stockwatch.dashboard.addresses import admitted
 from stockwatch.dashboard.connection import Connection
 
 PLOTLY_ROUTE = "/stockwatch/plotly.min.js"
@@ -29,15 +32,19 @@ async def plotly_script(_request: Request) -> Response:
     return Response(_plotly, 200, headers, "text/javascript")
 
 
-def allowed_hosts(connection: Connection) -> list[str]:
-    """Host names that may be asked for: loopback's, the chosen host, and settings' own."""
-    page = connection.settings.dashboard
-    chosen = [page.host] if page.host not in ("0.0.0.0", "::") else ["*"]  # noqa: S104 - open to a room by choice
-    return ["127.0.0.1", "localhost", "[::1]", *chosen, *page.allowed_hosts]
-
+_file = Path(sys.argv[1])
+_told = Connection.load(_file)
+_page = _told.settings.dashboard
 
 app = st.App(
     Path(__file__).with_name("page.py"),
-    routes=[Route(PLOTLY_ROUTE, plotly_script, methods=["GET"])],
-    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(Connection.load(Path(sys.argv[1]))))],
+    routes=[
+        Route(PLOTLY_ROUTE, plotly_script, methods=["GET"]),
+        *socket.routes,
+        *download.routes(_told, lambda: socket.the_reader().source()),
+    ],
+    middleware=[
+        Middleware(Doors, admits=admitted(_page.host, _page.allowed_hosts)),
+        Middleware(PasswordGate, password=_page.password, key=session_key(_file.parent)),
+    ],
 )

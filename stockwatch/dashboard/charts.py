@@ -5,29 +5,39 @@ Candles and volume stand at positions 0 … n-1, not at times, so nights and hol
 
 from __future__ import annotations
 
-import math
+import json
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
 from stockwatch.dashboard import numbers
+from stockwatch.dashboard.axes import rises, round_step, round_steps, time_labels
 
 PAGE, INK, SECONDARY, TERTIARY = "#FFFFFF", "#10171E", "#4A5764", "#66727F"
 UP, DOWN, UP_TINT, DOWN_TINT = "#08757D", "#C4470B", "rgba(8,117,125,0.16)", "rgba(196,71,11,0.16)"
 GRID, HAIRLINE, SOFT = "#E9EDF1", "#DCE2E8", "#E6EAEE"
+UNSEEN = "rgba(0,0,0,0)"
 MARK = "rgba(106,43,192,0.14)"
 FONT = "IBM Plex Sans, Source Sans, sans-serif"
-LABEL_STEPS = (15, 30, 60, 120, 240, 480, 1440)  # minutes
 BODY_GAP = 0.34
-TOUCHES = 0.13  # of the axis: a label so near to a price tag would be touched by it
 
 
-def candles(frame: pd.DataFrame, zone: ZoneInfo, currency: str, mark: str = "") -> go.Figure:
-    """The candlestick chart of candles.build()'s frame: one trace, last price as a tag on the axis."""
+def candles(
+    frame: pd.DataFrame,
+    zone: ZoneInfo,
+    currency: str,
+    mark: str = "",
+    *,
+    shown: int | None = None,
+    lines: dict[str, list[float | None]] | None = None,
+) -> go.Figure:
+    """The candlestick chart of candles.build()'s frame: one trace, last price as a tag on the axis.
+
+    shown: how many of them are in sight at first, the newest; all by default. lines: more to draw, a value for each candle.
+    """
     figure = go.Figure(
         go.Candlestick(
             x=list(range(len(frame))),
@@ -39,29 +49,20 @@ def candles(frame: pd.DataFrame, zone: ZoneInfo, currency: str, mark: str = "") 
             hoverinfo="none",
         )
     )
-    low, high = float(frame["low"].min()), float(frame["high"].max())
-    _base(figure, frame, zone, mark)
-    ticks, labels = _round_steps(low, high, currency, [float(frame["close"].iloc[-1])])
+    for (name, values), dash in zip((lines or {}).items(), ("solid", "dash"), strict=False):
+        line = {"color": SECONDARY, "width": 1.5, "dash": dash}
+        figure.add_scatter(x=list(range(len(frame))), y=values, mode="lines", line=line, name=name, hoverinfo="skip")
+    seen = frame.tail(shown or len(frame))
+    low, high = float(seen["low"].min()), float(seen["high"].max())
+    _base(figure, frame, zone, mark, shown=shown)
+    ticks, labels = round_steps(low, high, currency, [float(frame["close"].iloc[-1])])
     pad = (high - low or abs(high) * 0.001 or 1.0) * 0.06
     figure.update_yaxes(range=[low - pad, high + pad], tickvals=ticks, ticktext=labels)
     _tag(figure, float(frame["close"].iloc[-1]), currency, INK, PAGE)
     return figure
 
 
-def rises(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which candles rose, by plotly's own rule, so that both charts agree on a candle that closed where it opened.
-
-    Such a candle is held against the close before it, and where that is the same too, it goes on as the one before.
-    """
-    close = frame["close"].to_numpy(np.float64)
-    direction = np.sign(close - frame["open"].to_numpy(np.float64))
-    direction = np.where(direction == 0, np.sign(np.diff(close, prepend=close[:1])), direction)
-    told = np.maximum.accumulate(np.where(direction != 0, np.arange(len(close)), 0))
-    rose: npt.NDArray[np.bool_] = direction[told] >= 0
-    return rose
-
-
-def volumes(frame: pd.DataFrame, zone: ZoneInfo, mark: str = "") -> go.Figure:
+def volumes(frame: pd.DataFrame, zone: ZoneInfo, mark: str = "", *, shown: int | None = None) -> go.Figure:
     """The volume chart over the same candles: one bar trace, each bar in its own candle's two colours."""
     rose = rises(frame).tolist()
     figure = go.Figure(
@@ -76,10 +77,10 @@ def volumes(frame: pd.DataFrame, zone: ZoneInfo, mark: str = "") -> go.Figure:
             hoverinfo="none",
         )
     )
-    _base(figure, frame, zone, mark, room=5)
+    _base(figure, frame, zone, mark, room=5, shown=shown)
     figure.update_layout(bargap=BODY_GAP)
-    top = float(frame["volume"].max()) or 1.0
-    step = _step(top, 3)
+    top = float(frame["volume"].tail(shown or len(frame)).max()) or 1.0
+    step = round_step(top, 3)
     ticks = [step * number for number in range(int(top * 1.04 // step) + 1)]
     figure.update_yaxes(range=[0, top * 1.06], tickvals=ticks, ticktext=[numbers.volume(tick) for tick in ticks])
     return figure
@@ -105,9 +106,11 @@ def live(
     near = previous_close is not None and low - 1.5 * span < previous_close < high + 1.5 * span
     figure = go.Figure()
     if near and previous_close is not None:
+        base = [previous_close] * len(x)
         for values, tint in ((np.maximum(y, previous_close), UP_TINT), (np.minimum(y, previous_close), DOWN_TINT)):
-            around = [*values.tolist(), *[previous_close] * len(x)]
-            figure.add_scatter(x=[*x, *x[::-1]], y=around, mode="none", fill="toself", fillcolor=tint, hoverinfo="skip")
+            # Two traces, not one closed outline: what is drawn stays as it is when the line grows, so little is sent.
+            figure.add_scatter(x=x, y=base, mode="none", fill="tozeroy", fillcolor=UNSEEN, hoverinfo="skip")
+            figure.add_scatter(x=x, y=values.tolist(), mode="none", fill="tonexty", fillcolor=tint, hoverinfo="skip")
         low, high = min(low, previous_close), max(high, previous_close)
     ink = INK if fresh else SECONDARY
     figure.add_scatter(x=x, y=y.tolist(), mode="lines", line={"color": ink, "width": 2}, name="price", hoverinfo="none")
@@ -116,7 +119,7 @@ def live(
     pad = (high - low or 1.0) * 0.08
     edge = low - pad if previous_close is not None and previous_close < low else high + pad
     tags = [float(y[-1])] if previous_close is None else [float(y[-1]), previous_close if near else edge]
-    ticks, labels = _round_steps(low, high, currency, tags)
+    ticks, labels = round_steps(low, high, currency, tags)
     _plain(figure, mark)
     figure.update_yaxes(range=[low - pad, high + pad], tickvals=ticks, ticktext=labels)
     begin = max(session[0] + shift, x[0])  # a session that was joined late begins where its prices do
@@ -135,6 +138,12 @@ def live(
         _tag(figure, edge, currency, SOFT, SECONDARY, line=False, text=f"{arrow} {numbers.number(previous_close, currency)}")
     _tag(figure, float(y[-1]), currency, ink, PAGE, line=False)
     return figure
+
+
+def as_json(figure: go.Figure) -> dict[str, Any]:
+    """What plotly.js takes: data and layout."""
+    made: dict[str, Any] = json.loads(figure.to_json())
+    return made
 
 
 def _plain(figure: go.Figure, mark: str) -> None:
@@ -157,12 +166,13 @@ def _plain(figure: go.Figure, mark: str) -> None:
         )  # fmt: skip
 
 
-def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str, room: int = 11) -> None:
+def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str, room: int = 11, shown: int | None = None) -> None:
     """What candles and volume share: positions, time labels, session breaks with the days' names."""
     _plain(figure, mark)
     figure.update_layout(xaxis_rangeslider_visible=False)
-    where, labels = time_labels(frame, zone, room)
-    figure.update_xaxes(range=[-0.7, len(frame) - 0.3], tickvals=where, ticktext=labels, tickangle=0)
+    shown = min(shown or len(frame), len(frame))
+    where, labels = time_labels(frame, zone, room * len(frame) // shown)
+    figure.update_xaxes(range=[len(frame) - shown - 0.7, len(frame) - 0.3], tickvals=where, ticktext=labels, tickangle=0)
     days = frame["session"].to_numpy()
     breaks = [n for n in range(1, len(frame)) if days[n] != days[n - 1]]
     for place in breaks:
@@ -176,61 +186,15 @@ def _base(figure: go.Figure, frame: pd.DataFrame, zone: ZoneInfo, mark: str, roo
         )  # fmt: skip
 
     if not breaks:
-        name(-0.7, f"<b>{numbers.day(int(days[-1]), zone)}</b>", "left")
+        name(len(frame) - shown - 0.7, f"<b>{numbers.day(int(days[-1]), zone)}</b>", "left")
         return
     last = breaks[-1]
     before, now = (numbers.day(int(days[place]), zone) for place in (last - 1, -1))
-    if last < len(frame) * 0.85:
+    share = (last - len(frame) + shown) / shown  # of what is in sight
+    if share < 0.85:
         name(last - 0.5, f"<b>{now}</b>", "left")
-    if last > len(frame) * 0.15:
+    if share > 0.15:
         name(last - 0.5, before, "right")
-
-
-def newest_break(frame: pd.DataFrame) -> float:
-    """Where the newest session begins, as a share of the chart's width; 0 with one session only."""
-    days = frame["session"].to_numpy()
-    breaks = np.flatnonzero(days[1:] != days[:-1]) + 1
-    return float(breaks[-1] / len(frame)) if len(breaks) else 0.0
-
-
-def time_labels(frame: pd.DataFrame, zone: ZoneInfo, room: int = 11) -> tuple[list[int], list[str]]:
-    """At most `room` labels HH:MM: round times, and every session's first candle, which others near it make room for."""
-    starts = frame["start"].tolist()
-    moments = [pd.Timestamp(start, unit="ms", tz=zone) for start in starts]
-    days = frame["session"].to_numpy()
-    firsts = [
-        n
-        for n in range(len(starts))
-        if (n == 0 and moments[0].hour * 60 + moments[0].minute == 0) or (n and days[n] != days[n - 1])
-    ]
-    for step in LABEL_STEPS:
-        rounds = [n for n, moment in enumerate(moments) if (moment.hour * 60 + moment.minute) % step == 0]
-        if len(rounds) <= room:
-            break
-    apart = max(len(starts) / room, 1)  # positions that a label needs; nights and gaps bring round times close together
-    kept = list(firsts)
-    for n in rounds:
-        if all(abs(n - other) >= apart for other in kept):
-            kept.append(n)
-    kept.sort()
-    return kept, [moments[n].strftime("%H:%M") for n in kept]
-
-
-def _step(span: float, wanted: int) -> float:
-    """The 1, 2 or 5 x 10^n that gives about `wanted` steps."""
-    raw = span / wanted
-    power = 10.0 ** math.floor(math.log10(raw))
-    return float(next(size * power for size in (1, 2, 5, 10) if size * power >= raw))
-
-
-def _round_steps(low: float, high: float, currency: str, tags: list[float]) -> tuple[list[float], list[str]]:
-    """About five round prices; the label of one that a price tag would touch is blank, its grid line stays."""
-    step = _step(max(high - low, abs(high) * 1e-5), 5)
-    places = max(0, -math.floor(math.log10(step) + 1e-9))
-    ticks = [number * step for number in range(math.ceil(low / step - 0.3), math.floor(high / step + 0.3) + 1)]
-    near = (high - low or 1.0) * TOUCHES
-    free = [all(abs(tick - tag) >= near for tag in tags) for tick in ticks]
-    return ticks, [numbers.number(tick, currency, places) if alone else "" for tick, alone in zip(ticks, free, strict=True)]
 
 
 def _tag(figure: go.Figure, value: float, currency: str, back: str, front: str, *, line: bool = True, text: str = "") -> None:

@@ -10,6 +10,14 @@ from pathlib import Path
 from stockwatch.component import StoreAddress
 from stockwatch.settings import Settings
 
+# Secrets of other parts: what the page does not need, it is not told.
+NOT_FOR_THE_PAGE = {
+    "kafka": {"sasl_password"},
+    "clickhouse": {"url", "cluster"},  # the store's address comes by itself
+    "alerts": {"webhook_url", "webhook_secret"},
+    "market": {"proxy"},
+}
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -22,7 +30,7 @@ class Connection:
     def save(self, path: Path) -> None:
         """Write it whole or not at all, for this user alone."""
         content = {
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self.settings.model_dump(mode="json", exclude=NOT_FOR_THE_PAGE),
             "store": {
                 "url": self.store.url,
                 "database": self.store.database,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from stockwatch.dashboard import live, numbers
-from stockwatch.dashboard.live import View
+from stockwatch.dashboard import numbers, reader
+from stockwatch.dashboard.facts import Facts
 
 STALE_SECONDS = 30.0
 
@@ -23,15 +23,15 @@ class Mark:
     tag: str
 
 
-def is_open(view: View, health: dict[str, Any]) -> bool:
+def is_open(view: Facts, health: dict[str, Any]) -> bool:
     """The source's own market state; the calendar only where that is missing."""
     said = producer(health).get("market_states", {}).get(view.symbol) if view.source == "yahoo" else None
     return said == "REGULAR" if said else view.status.is_open
 
 
-def mark(view: View, health: dict[str, Any]) -> Mark:
+def mark(view: Facts, health: dict[str, Any]) -> Mark:
     """SIMULATED, REPLAY, LAST SESSION or LIVE."""
-    zone, newest = view.market.timezone, _newest(view)
+    zone, newest = view.market.timezone, view.at
     if view.is_replay:
         said = " · simulated, not market prices" if view.simulated else ""
         return Mark("REPLAY", numbers.day(newest, zone, year=True) + said, "replay", "REPLAY")
@@ -44,12 +44,12 @@ def mark(view: View, health: dict[str, Any]) -> Mark:
     return Mark("LIVE", f"Yahoo · delayed {delay:g} min" if delay else "Yahoo", "live", "")
 
 
-def age_seconds(view: View) -> float:
+def age_seconds(view: Facts) -> float:
     """How old the newest price is."""
-    return max((view.now - _newest(view)) / 1000, 0.0)
+    return max((view.now - view.at) / 1000, 0.0)
 
 
-def is_stale(view: View, health: dict[str, Any]) -> bool:
+def is_stale(view: Facts, health: dict[str, Any]) -> bool:
     """Older than it should be in an open session, Yahoo's own delay and two polls allowed for."""
     if view.is_replay or not is_open(view, health):
         return False
@@ -58,11 +58,11 @@ def is_stale(view: View, health: dict[str, Any]) -> bool:
     return age_seconds(view) > STALE_SECONDS + float(delay) * 60
 
 
-def first_row(view: View, health: dict[str, Any]) -> str:
+def first_row(view: Facts, health: dict[str, Any]) -> str:
     """Session, badge, age."""
     zone, market = view.market.timezone, view.market
     if view.is_replay and producer(health).get("ended"):
-        session = f"○ <b>recording ended</b> {numbers.clock(_newest(view), zone)} {_zone(view)}"
+        session = f"○ <b>recording ended</b> {numbers.clock(view.at, zone)} {_zone(view)}"
     elif market.calendar is None:
         session = f'<span class="up">●</span> <b>{escape(market.code)}</b> · round the clock'
     elif is_open(view, health):
@@ -79,17 +79,17 @@ def first_row(view: View, health: dict[str, Any]) -> str:
     if is_stale(view, health):
         said = f'<span class="sw-stale">◆ stale · {numbers.age(age)} old</span>'
     else:
-        newest = _newest(view)
+        newest = view.at
         closed = view.is_replay or not is_open(view, health)
         said = f"last price {numbers.clock(newest, zone)} {_zone(view)}" if closed else f"updated {numbers.age(age)} ago"
-        said = f'<span class="sw-age">{said}</span>'
+        said = f'<span class="sw-age"{"" if closed else " data-since"}>{said}</span>'
     return (
         f'<div class="sw-row"><span class="sw-session">{session}</span>'
         f'<span class="sw-badge {badge.style}"><b>{badge.word}</b> {escape(badge.said)}</span>{said}</div>'
     )
 
 
-def second_row(view: View, health: dict[str, Any]) -> str:
+def second_row(view: Facts, health: dict[str, Any]) -> str:
     """Price and change, and the day's numbers at the right."""
     currency, last = currency_of(view), last_price(view)
     old = " sw-old" if is_stale(view, health) else ""
@@ -114,15 +114,21 @@ def second_row(view: View, health: dict[str, Any]) -> str:
     return f'<div class="sw-head">{price}{change}<span class="sw-stats">{told}</span></div>'
 
 
-def currency_of(view: View) -> str:
+def title(view: Facts) -> str:
+    """Of the browser's tab."""
+    mark = "SIMULATED " if view.simulated else ""
+    return f"{mark}{view.symbol} {numbers.price(view.price, currency_of(view))} · stockwatch"
+
+
+def currency_of(view: Facts) -> str:
     """The tick's own currency, else the exchange's."""
     said = view.quote.get("currency")
     return said if isinstance(said, str) and said else view.market.currency
 
 
-def last_price(view: View) -> float:
+def last_price(view: Facts) -> float:
     """The newest price."""
-    return float(view.quote["price"]) if view.quote else float(view.candles["close"].iloc[-1])
+    return view.price
 
 
 def known(value: Any) -> float | None:
@@ -130,14 +136,10 @@ def known(value: Any) -> float | None:
     return float(value) if value is not None and not math.isnan(value) else None
 
 
-def _newest(view: View) -> int:
-    return int(view.quote["at"]) if view.quote else int(view.line["at"].iloc[-1])
-
-
-def _zone(view: View) -> str:
+def _zone(view: Facts) -> str:
     return numbers.zone_name(view.now, view.market.timezone)
 
 
 def producer(health: dict[str, Any]) -> dict[str, Any]:
     """The producer's metrics; none without a producer."""
-    return live.producer(health) or {}
+    return reader.producer(health) or {}

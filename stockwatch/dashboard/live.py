@@ -1,191 +1,164 @@
-"""One reader for all viewers: composes store, sessions and candles; short-lived answers are shared between sessions."""
+"""One reader for all viewers: what is looked at is read once, and what has changed in it is pushed to every page.
+
+A page watches channels; a channel is one part of the page for one ticker, made by the `make` that the Hub is given. All
+pages that watch the same channel get the same bytes. A page that is slow gets the newest state when it is ready, never a
+backlog, and holds up nobody. Channels are made in one thread; everything else happens on the server's event loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import logging
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
-import pandas as pd
+from stockwatch.dashboard.patch import diff
 
-from stockwatch import candles, sessions
-from stockwatch.dashboard.connection import Connection
-from stockwatch.sessions import Instrument, Market, SessionStatus
-from stockwatch.store import Store
+log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-HEALTH_SECONDS = 1.0
-LINE_POINTS = 1500
-MOST_TRIES = 6
-FILLING_SECONDS = 2.0  # while there are fewer candles than wanted, more may come at any time
+MOST_CHANNELS = 400  # of all pages together
+LEAST_PAUSE = 0.1  # s between two makings of one channel
+SHARE = 0.3  # of the time that a channel may take of the thread: a costly one comes less often
+IDLE_SECONDS = 1.0
+Make = Callable[[str], tuple[dict[str, Any], float]]
 
 
-@dataclass(frozen=True)
-class View:
-    """Everything that the page shows of one ticker. Times are ms since the epoch, UTC."""
+@dataclass(eq=False)
+class Channel:
+    """One part of the page. `version` counts its states; `full` and `patch` are made once for all who need them."""
 
-    source: str
-    symbol: str
-    market: Market
-    simulated: bool
-    now: int
-    candles: pd.DataFrame
-    line: pd.DataFrame
-    session: tuple[int, int]  # open and close of the session that the line shows
-    quote: dict[str, Any]
-    status: SessionStatus
+    name: str
+    state: dict[str, Any] = field(default_factory=dict)
+    version: int = 0
+    patch: str = ""
+    watchers: set[Watcher] = field(default_factory=set)
+    made: tuple[int, dict[str, Any]] = (0, {})  # the thread's own: version and state, ahead of what is published
+    due: float = 0.0
+    _full: tuple[int, str] = (0, "")
+
+    def full(self) -> str:
+        """The whole state as a message."""
+        if self._full[0] != self.version:
+            self._full = (self.version, _message({"c": self.name, "v": self.version, "f": self.state}))
+        return self._full[1]
+
+
+class Watcher:
+    """One open page: what it watches, and what it has not been sent yet. Lives on the event loop."""
+
+    def __init__(self) -> None:
+        self.known: dict[Channel, int] = {}  # the version it has
+        self.wake = asyncio.Event()
+
+    def take(self) -> list[str]:
+        """What it must be told: patches where it has the version before, else the whole."""
+        self.wake.clear()
+        told = []
+        for channel, version in self.known.items():
+            if version == channel.version or not channel.version:
+                continue
+            told.append(channel.patch if version == channel.version - 1 and channel.patch else channel.full())
+            self.known[channel] = channel.version
+        return told
+
+
+class Hub:
+    """All channels that are watched. make(name): the state now, and in how many seconds it is due again."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._channels: dict[str, Channel] = {}  # changed on the event loop under the lock, read by the thread
+        self._lock = threading.Lock()
+        self._stir = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def watch(self, watcher: Watcher, names: list[str]) -> None:
+        """What this page looks at from now on. On the event loop."""
+        self._loop = asyncio.get_running_loop()
+        with self._lock:
+            for channel in [channel for channel in watcher.known if channel.name not in names]:
+                self._unwatch(watcher, channel)
+            for name in names:
+                if name not in self._channels and len(self._channels) >= MOST_CHANNELS:
+                    continue
+                channel = self._channels.setdefault(name, Channel(name))
+                channel.watchers.add(watcher)
+                watcher.known.setdefault(channel, -1)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+                self._thread.start()
+        watcher.wake.set()
+        self._stir.set()
+
+    def leave(self, watcher: Watcher) -> None:
+        """The page is gone. On the event loop."""
+        with self._lock:
+            for channel in list(watcher.known):
+                self._unwatch(watcher, channel)
+
+    def again(self, watcher: Watcher, name: str) -> None:
+        """The page has lost its place: it gets the whole state."""
+        for channel in watcher.known:
+            if channel.name == name:
+                watcher.known[channel] = -1
+        watcher.wake.set()
 
     @property
-    def is_replay(self) -> bool:
-        """Whether it is a recording, whose now is its own."""
-        return sessions.is_replay(self.source)
-
-
-def producer(health: dict[str, Any]) -> dict[str, Any] | None:
-    """The producer's metrics in GET /health's body; None where this instance has none."""
-    return next((part["metrics"] for part in health.get("components", []) if part["name"] == "producer"), None)
-
-
-class Reader:
-    """Shared by all sessions; locked by key, so that many viewers of one ticker cost one read."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.settings = connection.settings
-        self._store = Store(connection.store, timeout=5.0)
-        self._health_url = connection.health_url
-        self._lock = threading.Lock()
-        self._locks: dict[Any, threading.Lock] = {}
-        self._kept: dict[Any, tuple[float, Any]] = {}
-
-    def health(self) -> dict[str, Any]:
-        """The body of GET /health; empty when nobody answers."""
-        return self._shared("health", HEALTH_SECONDS, self._ask_health)
-
-    def source(self) -> str:
-        """The name in the tables of what is shown."""
-        said = self.health().get("source")
-        market = self.settings.market
-        if said and (said in ("simulator", "yahoo") or sessions.is_replay(said)):
-            return str(said)
-        if market.source == "replay":
-            return f"replay:{Path(market.replay_file).name.split('.')[0]}"
-        return market.source if market.source == "simulator" else "yahoo"
-
-    def tickers(self, source: str) -> list[str]:
-        """The symbols to choose from: the settings', or the recording's."""
-        if sessions.is_replay(source):
-            return self._shared(("symbols", source), 5.0, lambda: self._store.symbols(source))
-        return list(self.settings.market.tickers)
-
-    def view(self, symbol: str) -> View | None:
-        """What is to be shown now; None before the first data. Raises StockwatchError while the store cannot answer."""
-        source = self.source()
-        refresh = self.settings.dashboard.live_refresh_seconds
-        return self._shared(("view", source, symbol), min(refresh, 10) / 2, lambda: self._read(source, symbol))
-
-    def _read(self, source: str, symbol: str) -> View | None:
-        market, told = self._shared(("market", source, symbol), 60.0, lambda: self._market(source, symbol))
-        until = self._played_until(source)
-        newest = None if until == 0 else self._store.latest_at(source, symbol, until)
-        if newest is None:
-            return None
-        page = self.settings.dashboard
-        width = page.candle_minutes * 60_000
-        # Candles are read again each candle_refresh_seconds, and when one closes: a new bin makes a new key.
-        key = ("candles", source, symbol, newest // width)
-        shown = self._shared(
-            key,
-            lambda made: page.candle_refresh_seconds if len(made) >= page.candle_count else FILLING_SECONDS,
-            lambda: self.candles(source, symbol, market, newest, joins_late=told.joins_late),
-        )
-        last = self._store.latest_ticks(source, [symbol], until)
-        quote = {str(name): value for name, value in last.iloc[0].items()} if len(last) else {}
-        near = sessions.segments(market, newest - 1, newest - 1)
-        if not len(near.open):
-            near = sessions.segments(market, newest - 5 * sessions.DAY_MS, newest)
-        opened, closed = (int(near.open[near.session == near.session[-1]][0]), int(near.close[-1])) if len(near.open) else (0, 0)
-        line = self._line(source, symbol, opened, newest)
-        now = newest if sessions.is_replay(source) else int(time.time() * 1000)
-        return View(
-            source, symbol, market, told.simulated, now, shown, line, (opened, closed), quote, sessions.status(market, now)
-        )
-
-    def candles(self, source: str, symbol: str, market: Market, newest: int, *, joins_late: bool) -> pd.DataFrame:
-        """The last candle_count candles. Reads only their window, and a longer one while that holds too few."""
-        page = self.settings.dashboard
-        wanted = page.candle_count
-        for attempt in range(MOST_TRIES):
-            start = sessions.window_start(market, newest, page.candle_minutes, wanted * 2**attempt)
-            near = sessions.segments(market, start, newest)
-            opened = near.open[near.open <= start]
-            baseline = self._store.baseline_volume(source, symbol, int(opened[0]), start) if len(opened) else None
-            made = candles.build(
-                self._store.prices(source, symbol, start, newest + 1),
-                self._store.bars(source, symbol, start, newest + 1),
-                near,
-                page.candle_minutes,
-                count=wanted,
-                baseline=baseline,
-                joins_late=joins_late,
-            )
-            if len(made) >= wanted or start <= (self._store.earliest_at(source, symbol) or 0):
-                break
-        return made
-
-    def _line(self, source: str, symbol: str, start: int, newest: int) -> pd.DataFrame:
-        """The session's price: ticks, and before the first of them the closes of bars."""
-        earliest = self._shared(("earliest", source, symbol), 60.0, lambda: self._store.earliest_at(source, symbol))
-        step = max((newest - max(start, earliest or start)) // LINE_POINTS, 1)
-        ticks = self._store.line(source, symbol, start, newest + 1, step)
-        first = int(ticks["at"].iloc[0]) if len(ticks) else newest
-        bars = self._store.bars(source, symbol, start, first)
-        closes = pd.DataFrame({"at": bars["start"] + bars["minutes"] * 60_000, "price": bars["close"]})
-        return pd.concat([closes[closes["at"] < first], ticks], ignore_index=True)
-
-    def _market(self, source: str, symbol: str) -> tuple[Market, Instrument]:
-        instrument = self._store.instrument(source, symbol) if sessions.is_replay(source) else None
-        return sessions.market_for(source, symbol, instrument), sessions.told_of(source, symbol, instrument)
-
-    def _played_until(self, source: str) -> int | None:
-        """A replay's own now (ms), not included: what an earlier start has stored beyond it is not shown. None: no such limit.
-
-        0: it has not begun. Without a producer in this instance everything that is stored is shown.
-        """
-        told = producer(self.health())
-        if not sessions.is_replay(source) or told is None:
-            return None
-        return int(told["now"]) + 1 if told.get("now") else 0
-
-    def _ask_health(self) -> dict[str, Any]:
-        try:
-            with urllib.request.urlopen(self._health_url, timeout=1.0) as answer:  # noqa: S310 - always http on loopback
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:  # 503: it answers, and not all is well
-            return dict(json.load(error))
-        except (OSError, ValueError):
-            return {}
-
-    def _shared(self, key: Any, seconds: float | Callable[[T], float], read: Callable[[], T]) -> T:
-        """The answer of `read`, kept for `seconds` (which may depend on it) and shared; one reader at a time for each key."""
+    def channels(self) -> list[str]:
+        """What is watched."""
         with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            kept = self._kept.get(key)
-            if kept and time.monotonic() < kept[0]:
-                answer: T = kept[1]
-                return answer
-            answer = read()
+            return list(self._channels)
+
+    def _unwatch(self, watcher: Watcher, channel: Channel) -> None:
+        watcher.known.pop(channel, None)
+        channel.watchers.discard(watcher)
+        if not channel.watchers:
+            self._channels.pop(channel.name, None)
+
+    def _run(self) -> None:
+        """The thread: makes what is due; ends when nothing has been watched for a while."""
+        idle = 0
+        while idle < 60:
+            self._stir.clear()
             with self._lock:
-                if len(self._kept) > 500:  # candles leave a key each bin
-                    now = time.monotonic()
-                    self._kept = {name: item for name, item in self._kept.items() if item[0] > now}
-                    self._locks = {name: item for name, item in self._locks.items() if name in self._kept}
-                keep = seconds(answer) if callable(seconds) else seconds
-                self._kept[key] = (time.monotonic() + keep, answer)
-            return answer
+                watched = sorted(self._channels.values(), key=lambda channel: channel.due)
+            idle = 0 if watched else idle + 1
+            for channel in watched:
+                if channel.due <= time.monotonic():
+                    self._renew(channel)
+            next_due = min((channel.due for channel in watched), default=time.monotonic() + IDLE_SECONDS)
+            self._stir.wait(min(max(next_due - time.monotonic(), 0.0), IDLE_SECONDS))
+
+    def _renew(self, channel: Channel) -> None:
+        began = time.monotonic()
+        try:
+            state, pause = self._make(channel.name)
+        except Exception:  # a surprise in one part must not end the others; the log has it, the page says so
+            log.exception("the page's part %s cannot be made", channel.name)
+            state, pause = {"failed": "This part of the page cannot be made now; dashboard.log says why."}, 5.0
+        took = time.monotonic() - began
+        channel.due = time.monotonic() + max(pause, LEAST_PAUSE, took / SHARE - took)
+        version, old = channel.made
+        change = diff(old, state) if version else ["=", state]
+        if change is None or self._loop is None:
+            return
+        channel.made = (version + 1, state)
+        patch = _message({"c": channel.name, "v": version + 1, "p": change}) if version else ""
+        with contextlib.suppress(RuntimeError):  # the server has just ended
+            self._loop.call_soon_threadsafe(self._publish, channel, version + 1, state, patch)
+
+    @staticmethod
+    def _publish(channel: Channel, version: int, state: dict[str, Any], patch: str) -> None:
+        channel.version, channel.state, channel.patch = version, state, patch
+        for watcher in channel.watchers:
+            watcher.wake.set()
+
+
+def _message(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

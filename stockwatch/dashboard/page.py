@@ -1,32 +1,28 @@
-"""The page itself: one fragment for prices, one for the sidebar; each refreshes by itself, without reloading the page."""
+"""The page itself: the ticker's dropdown, places that are filled from outside, and the component that fills them.
+
+The script runs once a viewer and after each choice; everything that moves is pushed (live.py) and drawn by static/stage.js.
+"""
 
 from __future__ import annotations
 
-import sys
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import segno
 import streamlit as st
 
-from stockwatch.dashboard import charts, header, notices, numbers, sidebar
-from stockwatch.dashboard.connection import Connection
-from stockwatch.dashboard.live import Reader, View
+from stockwatch.dashboard.addresses import room_urls
+from stockwatch.dashboard.reader import Reader
+from stockwatch.dashboard.socket import the_reader
 from stockwatch.errors import StockwatchError
+from stockwatch.settings.sections import CANDLE_MINUTES
 
 STATIC = Path(__file__).with_name("static")
-SIDEBAR_SECONDS = 2.0
-WAITING_SECONDS = 1.0
-LEGEND = '<span class="{}"><i class="rose"></i>rose<i class="fell"></i>fell</span>'
-ROOM = 0.65  # a session that begins further to the right has its name where the legend would stand
+SCRIPTS = ("live.js", "cards.js", "watchlist.js", "alerts.js", "export.js", "stage.js")  # in one: a component has one script
+WAITING_SECONDS = 2.0
 
 st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
-
-
-@st.cache_resource
-def the_reader() -> Reader:
-    """One for all sessions of this process."""
-    return Reader(Connection.load(Path(sys.argv[1])))
 
 
 @st.cache_resource
@@ -36,43 +32,26 @@ def the_stage() -> Any:
         "stockwatch_stage",
         html='<div class="sw-stage"></div>',
         css=(STATIC / "stage.css").read_text(encoding="utf-8"),
-        js=(STATIC / "stage.js").read_text(encoding="utf-8"),
+        js="\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS),
         isolate_styles=False,
     )
 
 
-def prices(reader: Reader) -> None:
-    """Header and charts of the chosen ticker."""
+def place(name: str) -> None:
+    """Where the stage puts what it is told."""
+    st.html(f'<div data-sw="{name}"></div>')
+
+
+def tickers(reader: Reader) -> list[str]:
+    """To choose from; empty while a recording has none yet, or the store does not answer, which is said."""
     try:
-        source = reader.source()
-        tickers = reader.tickers(source)
-        chosen, rest = st.columns([3, 8], vertical_alignment="center")
-        with chosen:
-            symbol = st.selectbox("Ticker", tickers, label_visibility="collapsed", key="ticker", bind="query-params")
-        view = reader.view(symbol) if symbol else None
+        found = reader.tickers(reader.source())
     except StockwatchError as error:
         empty("The store does not answer", f"{error}. Asking again by itself.")
-        return
-    health = reader.health()
-    told = header.producer(health)
-    if view is None or view.candles.empty:
-        if symbol in notices.unknown(told):
-            empty(f"No prices of {symbol}", "Yahoo does not know this ticker, or it is delisted. Choose another one.")
-        else:
-            empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
-        return
-    rest.html(header.first_row(view, health))
-    top = header.second_row(view, health)
-    if view.simulated:
-        top += '<div class="sw-stripes"></div><div class="sw-banner" style="margin-top:10px"><b>Simulated prices.</b>'
-        top += "They come from the built-in generator, not from the market."
-        top += "</div>" if view.is_replay else " Every stored row says “simulator”.</div>"
-    st.html(top + notices.html(notices.lines(told)))
-    cards = {**pair_of(view, health, reader), "live": live_of(view, health, reader)}
-    for card in cards.values():
-        card["of"] = f"{view.source} {view.symbol}"  # what the reader's zoom belongs to
-    the_stage()(data={"layout": "pair", "cards": {name: cards[name] for name in ("candles", "volume")}}, key="pair")
-    the_stage()(data={"layout": "wide", "cards": {"live": cards["live"]}}, key="live")
+        return []
+    if not found:
+        empty("Waiting for the first prices", "The page shows them as soon as they are stored.")
+    return found
 
 
 def empty(title: str, said: str) -> None:
@@ -80,81 +59,64 @@ def empty(title: str, said: str) -> None:
     st.html(f'<div class="sw-empty" role="status"><b>{escape(title)}</b>{escape(said)}</div>')
 
 
-def tags_of(view: View, health: dict[str, Any]) -> list[tuple[str, str]]:
-    """The marks beside a chart's title."""
-    mark = header.mark(view, health)
-    tags = [(mark.tag, mark.style)] if mark.tag else []
-    return [*tags, ("SIMULATED", "simulated")] if view.simulated and mark.tag != "SIMULATED" else tags
-
-
-def pair_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any]:
-    """Candles and volume."""
-    frame, zone, currency = view.candles, view.market.timezone, header.currency_of(view)
-    minutes = reader.settings.dashboard.candle_minutes
-    mark = "SIMULATED" if view.simulated else ""
-    said, traded = [], []
-    columns = ("start", "end", "volume", "open", "high", "low", "close")
-    newest = int(frame["start"].iloc[-1])
-    for start, end, volume, *ohlc in zip(*(frame[name].tolist() for name in columns), strict=True):
-        clock = numbers.clock(start, zone)
-        forming = " forming" if start == newest and view.now < end else ""
-        parts = [f"{name} <b>{numbers.number(value, currency)}</b>" for name, value in zip("OHLC", ohlc, strict=True)]
-        said.append(f"<b>{clock}</b>{forming} {' '.join(parts)}")
-        traded.append(f"<b>{clock}</b>{forming} <b>{numbers.volume(volume)}</b>")
-    rose = int(charts.rises(frame).sum())
-    summary = f"{len(frame)} candles of {minutes} minutes of {view.symbol}: {rose} rose, {len(frame) - rose} fell"
-    tags = tags_of(view, health)
-    legend = LEGEND.format("left" if charts.newest_break(frame) > ROOM else "")
-    return {
-        "candles": {
-            "title": f"{minutes}-minute candles", "tags": tags, "said": said[-1], "hover": said, "legend": legend,
-            "summary": summary,
-            "figure": charts.candles(frame, zone, currency, mark).to_json(),
-        },
-        "volume": {
-            "title": "Volume", "tags": tags, "said": traded[-1], "hover": traded,
-            "summary": f"Volume of the same {len(frame)} candles",
-            "figure": charts.volumes(frame, zone, mark).to_json(),
-        },
-    }  # fmt: skip
-
-
-def live_of(view: View, health: dict[str, Any], reader: Reader) -> dict[str, Any]:
-    """The price line."""
-    zone, currency = view.market.timezone, header.currency_of(view)
-    stale = header.is_stale(view, health)
-    newest = int(view.line["at"].iloc[-1])
-    said = f"last price {numbers.clock(newest, zone, seconds=True)} {numbers.zone_name(newest, zone)}"
-    if view.is_replay:
-        said += f" · {view.source}"
-    elif header.is_open(view, health):
-        said += f" · refreshes every {reader.settings.dashboard.live_refresh_seconds:g} s"
-    else:
-        said = "Market closed. Refresh resumes at the open."
-    close = header.known(view.quote.get("previous_close"))
-    mark = "SIMULATED" if view.simulated else ""
-    figure = charts.live(view.line, zone, currency, close, view.session, mark, fresh=not stale)
-    return {
-        "title": "Live price" if header.is_open(view, health) and not view.is_replay else "Price",
-        "tags": [*tags_of(view, health), *([("STALE", "stale")] if stale else [])],
-        "said": said,
-        "summary": f"Price of {view.symbol}: {numbers.price(header.last_price(view), currency)}",
-        "figure": figure.to_json(),
-    }
-
-
-def registry(reader: Reader) -> None:
-    """The sidebar's content."""
-    health = reader.health()
-    chosen = st.session_state.get("ticker")
-    age = None
+def try_again(reader: Reader) -> None:
+    """Run the page anew once there is something to choose from."""
     try:
-        view = reader.view(chosen) if chosen else None
-        due = view is not None and not view.is_replay and header.is_open(view, health) and bool(view.quote)
-        age = sidebar.delay(header.age_seconds(view)) if view and due else sidebar.delay(None, "no price is due")
-    except StockwatchError as error:
-        age = sidebar.delay(None, str(error))
-    st.html(f'<div class="sw-side">{sidebar.overall(health)}{age}{sidebar.components(health)}</div>')
+        there = bool(reader.tickers(reader.source()))
+    except StockwatchError:
+        return
+    if there:
+        st.rerun()
+
+
+def charts(reader: Reader, symbols: list[str]) -> None:
+    """Dropdown, header, charts."""
+    page = reader.settings.dashboard
+    chosen, rest = st.columns([3, 8], vertical_alignment="center")
+    with chosen:
+        symbol = st.selectbox("Ticker", symbols, label_visibility="collapsed", key="ticker", bind="query-params")
+    with rest:
+        place("first")
+    place("top")
+    data = {
+        "symbol": symbol,
+        "tickers": symbols,
+        "minutes": page.candle_minutes,
+        "widths": list(CANDLE_MINUTES),
+        "count": page.candle_count,
+        "room": room(page.host, page.port),
+    }
+    the_stage()(data=data, key="stage", on_pick_change=picked)
+    place("room")
+    left, right = st.columns([5, 3])
+    with left:
+        st.html('<div class="sw-title"><h2>Watchlist</h2><span>a click shows the ticker above</span></div>')
+        place("list")
+    with right:
+        st.html('<div class="sw-title"><h2>Alerts</h2><span data-sw="alert-rule"></span></div>')
+        place("alerts")
+    left, right = st.columns([5, 3])
+    with left:
+        power_bi(page.powerbi_url)
+    with right:
+        st.html('<div class="sw-title"><h2>Export</h2><span data-sw="export-of"></span></div>')
+        place("export")
+
+
+def room(host: str, port: int) -> str:
+    """Where others in the room find this page, as words and as a QR code; empty when it is for this machine alone."""
+    found = room_urls(host, port)
+    if not found:
+        return ""
+    code = segno.make(found[0]).svg_inline(scale=5, dark="#10171E", light="#FFFFFF", border=2)
+    return f'<div class="sw-room">{code}<b>{escape(found[0])}</b></div>'
+
+
+def picked() -> None:
+    """A ticker was chosen by key or click: the dropdown follows."""
+    symbol = st.session_state["stage"].get("pick")
+    if symbol:
+        st.session_state["ticker"] = symbol
 
 
 def power_bi(url: str) -> None:
@@ -169,20 +131,24 @@ def power_bi(url: str) -> None:
         '<div class="sw-powerbi"><div><b>No report connected yet</b>Publish a report in Power BI, then give its embed link to '
         "stockwatch. It will show here.<ol><li>In Power BI: File, Embed report, Website or portal</li><li>Copy the link into "
         "<code>powerbi_url</code> under <code>[dashboard]</code> in settings.toml</li>"
-        "<li>Start stockwatch again</li></ol></div></div>"
+        "<li>Start stockwatch again</li></ol>"
+        '<a href="/stockwatch/powerbi.pbids" download>Open the stored prices in Power BI Desktop</a></div></div>'
     )
 
 
 def main() -> None:
     """One run of the script: a viewer's page."""
     reader = the_reader()
-    page = reader.settings.dashboard
     st.html(STATIC / "page.css")
+    place("lost")
     with st.sidebar:
         st.html('<div class="sw-logo">stockwatch</div>')
-        st.fragment(registry, run_every=SIDEBAR_SECONDS)(reader)
-    st.fragment(prices, run_every=page.live_refresh_seconds)(reader)
-    power_bi(page.powerbi_url)
+        place("side")
+    if symbols := tickers(reader):
+        charts(reader, symbols)
+    else:
+        st.fragment(try_again, run_every=WAITING_SECONDS)(reader)
+        power_bi(reader.settings.dashboard.powerbi_url)
 
 
 main()

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from stockwatch.component import Deadlines, end, spawn
+from stockwatch.dashboard.addresses import reachable
 from stockwatch.errors import ComponentFailedError
 from stockwatch.health import Reporter
 from stockwatch.settings import Settings
@@ -29,6 +30,7 @@ FLAGS = {
     "global.developmentMode": "false",
     "runner.postScriptGC": "false",  # FACTS.md: a fragment run costs 7 ms instead of 80
     "logger.level": "warning",
+    "logger.hideWelcomeMessage": "true",  # with host 0.0.0.0 it would ask a server on the internet for this machine's address
 }
 
 
@@ -46,7 +48,7 @@ class DashboardProcess:
     def start(self) -> None:
         """Spawn it. Its environment carries none of our settings: they come in the file."""
         flags = {**FLAGS, "server.address": self._settings.dashboard.host, "server.port": str(self._port)}
-        command = [sys.executable, "-m", "streamlit", "run", str(APP)]
+        command = [sys.executable, "-m", "stockwatch.dashboard.streamlit_run", "run", str(APP)]
         command += [part for name, value in flags.items() for part in (f"--{name}", value)]
         environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("STOCKWATCH_")}
         root = str(APP.parent.parent.parent)
@@ -78,7 +80,7 @@ class DashboardProcess:
             end(self._process, self.deadlines.stop)
 
     def _answers(self) -> bool:
-        host = "127.0.0.1" if self._settings.dashboard.host == "0.0.0.0" else self._settings.dashboard.host  # noqa: S104
+        host = reachable(self._settings.dashboard.host)
         connection = http.client.HTTPConnection(host, self._port, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", "/_stcore/health", headers={"Host": f"127.0.0.1:{self._port}"})

@@ -26,11 +26,10 @@ def overall(health: dict[str, Any]) -> str:
     return _overall(health["state"], OVERALL.get(health["state"], health["state"]), said)
 
 
-def delay(seconds: float | None, waiting: str = "") -> str:
-    """How old the newest price is on this screen; a dash while none is due."""
-    value = "—" if seconds is None else numbers.age(seconds) if seconds >= 120 else f"{seconds:.1f} s"
-    said = waiting or "from the exchange's time to this screen"
-    return f'<div class="sw-part">Price age<div class="sw-big">{value}</div>{escape(said)}</div>'
+def delay() -> str:
+    """How old the newest price is on this screen: the page's script counts it."""
+    said = "from the exchange's time to this screen"
+    return f'<div class="sw-part">Price age<div class="sw-big" data-age>—</div><div data-age-said>{said}</div></div>'
 
 
 def components(health: dict[str, Any], now: datetime | None = None) -> str:

@@ -30,13 +30,18 @@ def publish(address: KafkaAddress, topic: str, ticks: Iterable[Tick]) -> int:
     return count
 
 
-def poll_rate(address: KafkaAddress, topic: str, group: str, messages: int) -> float:
-    """Messages a second of a bare poll loop, from the first message on."""
-    client = KafkaConsumer(
+def bare_client(address: KafkaAddress, topic: str, group: str) -> KafkaConsumer:
+    """A client that reads the topic from its start, with what the consumer's own client has of settings."""
+    return KafkaConsumer(
         topic, **address.client_options(), group_id=group, auto_offset_reset="earliest", enable_auto_commit=False,
         session_timeout_ms=address.session_timeout_ms, heartbeat_interval_ms=address.heartbeat_interval_ms,
         fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
     )  # fmt: skip
+
+
+def poll_rate(address: KafkaAddress, topic: str, group: str, messages: int) -> float:
+    """Messages a second of a bare poll loop, from the first message on."""
+    client = bare_client(address, topic, group)
     got, first = 0, 0.0
     while got < messages:
         polled = client.poll(timeout_ms=100, max_records=POLL_RECORDS)

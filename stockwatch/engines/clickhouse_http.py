@@ -1,8 +1,7 @@
 """The gateway: ClickHouse's HTTP protocol over chDB handles, on loopback.
 
-One handle a request (0.1 ms) isolates SET, USE and temporary tables. Queries run in a pool of threads, never on the event loop.
-Refused for everyone: INFILE, OUTFILE and several statements; for the reader everything that is not READ_ONLY by the engine's
-own parser, and every function or table function that reaches files or the network.
+Here is the protocol's outside: who asks, and how many at a time. Queries run in pools of threads, never on the event loop; the
+owner's pool is its own, so that the writer never waits behind readers.
 """
 
 from __future__ import annotations
@@ -11,30 +10,31 @@ import asyncio
 import contextlib
 import hmac
 import json
-import re
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chdb._exceptions import ChdbError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from stockwatch.engines.clickhouse_guard import refusal
-from stockwatch.engines.clickhouse_request import BadRequestError, Request, credentials, parse, without_format
+from stockwatch.component.doors import Doors
+from stockwatch.engines.clickhouse_answer import Answer
+from stockwatch.engines.clickhouse_errors import code_of, said, status_of
+from stockwatch.engines.clickhouse_incoming import Incoming, receive
+from stockwatch.engines.clickhouse_lanes import Lane
+from stockwatch.engines.clickhouse_query import Query
+from stockwatch.engines.clickhouse_request import BadRequestError, credentials
+from stockwatch.engines.clickhouse_session import HOME, Sessions
 
-STREAMED = {"Native", "TabSeparated", "TSV", "CSV", "JSONEachRow", "RowBinary"}  # others repeat their header (FACTS.md)
-_NOT_FOUND = {60, 81}  # unknown table, unknown database
-_FORBIDDEN = {164, 192, 193, 194, 291, 497, 516}  # readonly, authentication and access
-THREADS = 16
-HOME = "home"  # stands for `default`, in which chDB takes paths of files for tables
+__all__ = ["HOME", "Gateway", "kill_queries"]
 Connect = Callable[[], Any]
 
 
@@ -43,165 +43,164 @@ class Gateway:
 
     def __init__(self, connect: Connect, version: str, users: dict[str, tuple[str, bool]], folder: Path) -> None:
         self._connect, self._version, self._users = connect, version, users
-        self._folder = folder  # for the data of inserts on their way
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse query")
-        routes = [Route("/", self._query, methods=["GET", "POST"])]
-        routes += [Route(path, self._ping, methods=["GET"]) for path in ("/ping", "/replicas_status")]
-        hosts = ["127.0.0.1", "localhost", "[::1]"]  # anything else in Host is DNS rebinding
-        self.app = Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+        self._folder = folder  # for the data of inserts on their way, and for pipes
+        writer = next(name for name, (_password, only_reads) in users.items() if not only_reads)
+        self._lanes = {writer: Lane(writer)}
+        self._lanes |= {name: Lane(name, self._lanes[writer]) for name in users if name != writer}
+        self._sessions = Sessions(next(iter(self._lanes.values())).pool)
+        self._running: dict[str, Query] = {}
+        self._content_types = self._formats()
+        routes: list[Route] = [Route("/", _Endpoint(self), methods=["GET", "POST", "HEAD", "OPTIONS"])]
+        routes += [Route(path, _ok, methods=["GET"]) for path in ("/ping", "/replicas_status")]
+        self.app = Starlette(routes=routes, middleware=[Middleware(Doors)])
+        logging.getLogger("uvicorn.error").addFilter(_not_broken_on_purpose)
 
-    def close(self) -> None:
-        """Take no more queries."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def _formats(self) -> dict[str, str]:
+        """The engine's formats for answers, and the Content-Type of each."""
+        handle = self._connect()
+        try:
+            found = handle.query("SELECT name, content_type FROM system.formats WHERE is_output", "JSONCompact").bytes()
+        finally:
+            handle.close()
+        return {name: kind or "text/plain; charset=UTF-8" for name, kind in json.loads(found)["data"]}
 
-    async def _ping(self, _request: HttpRequest) -> Response:
-        return PlainTextResponse("Ok.\n")
+    def close(self, seconds: float = 1.0) -> None:
+        """Take no more queries, end those that run, close the sessions."""
+        running = list(self._running.values())
+        for query in running:
+            query.cancel()
+        until = time.monotonic() + seconds
+        for query in running:
+            query.done.wait(max(until - time.monotonic(), 0))
+        for lane in self._lanes.values():
+            lane.pool.shutdown(wait=False, cancel_futures=True)
+        self._sessions.close()
 
-    async def _query(self, http: HttpRequest) -> Response:
+    async def serve(self, http: HttpRequest, send: Send) -> None:
+        """One request to `/`."""
+        if http.method == "OPTIONS":
+            await Response(status_code=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})(http.scope, http.receive, send)
+            return
+        if http.method in ("GET", "HEAD") and "query" not in http.query_params:
+            await PlainTextResponse("Ok.\n")(http.scope, http.receive, send)
+            return
+        incoming: Incoming | None = None
+        try:
+            user = self._user(http)
+            incoming = await receive(http, self._folder)
+            await self._ask(http, send, user, incoming)
+        except ClientDisconnect:
+            return  # nobody is there to hear more
+        except (ChdbError, BadRequestError) as error:
+            if incoming is not None and incoming.data is not None:
+                incoming.data.unlink(missing_ok=True)
+            await self._refuse(http, send, error)
+
+    def _user(self, http: HttpRequest) -> str:
         user, password = credentials(http.query_params, http.headers)
         known = self._users.get(user)
         expected = known[0] if known else "no such user"
         if not hmac.compare_digest(password.encode(), expected.encode()) or known is None:
-            text = f"Code: 516. DB::Exception: {user}: Authentication failed. (AUTHENTICATION_FAILED)"
-            return self._error(ChdbError(text), {"WWW-Authenticate": 'Basic realm="ClickHouse"'})
-        if http.headers.get("origin") and not _same_origin(http):
-            return self._error(ChdbError("Code: 497. DB::Exception: Other sites may not ask. (ACCESS_DENIED)"))
-        read_only = known[1] or http.method == "GET"
+            raise BadRequestError(
+                516,
+                "AUTHENTICATION_FAILED",
+                f"{user[:80]}: Authentication failed: password is incorrect, or there is no user with such name",
+            )
+        origin = http.headers.get("origin")
+        if origin and origin != f"http://{http.headers.get('host', '')}":
+            raise BadRequestError(497, "ACCESS_DENIED", "Other sites may not ask")
+        return user
+
+    async def _ask(self, http: HttpRequest, send: Send, user: str, incoming: Incoming) -> None:
+        request = incoming.request
+        if request.format not in self._content_types:
+            raise BadRequestError(73, "UNKNOWN_FORMAT", f"Unknown format {request.format[:60]}")
+        if request.query_id in self._running:
+            text = f"Query with id = {request.query_id} is already running."
+            raise BadRequestError(216, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", text)
+        session = self._sessions.take(user, request)
+        lane, is_reader = self._lanes[user], self._users[user][1]
+        try:
+            began = await lane.enter()
+        except BaseException:
+            if session is not None:
+                self._sessions.give_back(session, request.session_seconds)
+            raise
+        query = Query(
+            self._connect, request, user, read_only=is_reader or http.method != "POST", reader=is_reader, session=session,
+            data=incoming.data, folder=self._folder, kill=self._kill,
+        )  # fmt: skip
+        self._running[query.id] = query
         loop = asyncio.get_running_loop()
-        try:
-            request = parse(http.query_params, http.headers, await http.body())
-            run = partial(self._run, request, read_only=read_only)
-            handle, has_rows, chunks, first = await loop.run_in_executor(self._pool, run)
-        except (ChdbError, BadRequestError) as error:
-            return self._error(error)
-        headers = {
-            "X-ClickHouse-Query-Id": request.query_id or str(uuid.uuid4()),
-            "X-ClickHouse-Timezone": "UTC",
-            "X-ClickHouse-Server-Display-Name": "stockwatch",
-            "X-ClickHouse-Summary": json.dumps({"read_rows": "0", "read_bytes": "0", "written_rows": "0"}),
-        }
-        if not has_rows:
-            return Response(b"", 200, headers)
-        headers["X-ClickHouse-Format"] = request.output_format
-        kind = "application/json" if request.output_format.startswith("JSON") else "text/plain; charset=UTF-8"
-        if chunks is None:
-            return Response(first, 200, headers, kind)
-        return StreamingResponse(self._stream(handle, chunks, first), 200, headers, kind)
 
-    async def _stream(self, handle: Any, chunks: Iterator[Any], first: bytes) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
+        def ended() -> None:
+            del self._running[query.id]
+            lane.leave()
+            if session is not None:
+                self._sessions.give_back(session, request.session_seconds)
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: close() does the rest
+                loop.call_soon_threadsafe(ended)
+
+        query.on_done = tell
+        answer = Answer(
+            query, http, send, incoming.query, self._content_types[request.format], lambda: lane.computed(began), self._folder
+        )
+        gone = asyncio.create_task(self._watch(http, query))
         try:
-            block: bytes | None = first
-            while block is not None:
-                if block:
-                    yield block
-                block = await loop.run_in_executor(self._pool, _next_block, chunks)
+            run = loop.run_in_executor(lane.pool, query.run)
+            error = await answer.give(self._text)
+            await run  # it has ended; a surprise in it is told
         finally:
-            handle.close()
+            gone.cancel()
+            answer.leave()
+            query.close()
+        if error is not None:
+            await self._refuse(http, send, error, answer.headers(refused=True))
 
-    def _run(self, request: Request, *, read_only: bool) -> tuple[Any, bool, Iterator[Any] | None, bytes]:
-        """In the pool: check, run, and fetch the first block, so that an error still has its status.
+    async def _watch(self, http: HttpRequest, query: Query) -> None:
+        """A client that goes away ends its query."""
+        while True:
+            message = await http.receive()
+            if message["type"] == "http.disconnect":
+                query.cancel()
+                return
 
-        Returns the handle (open only while chunks follow), whether there is a result set, the chunks and the first block.
-        """
-        if request.database in ("", "default"):
-            request.database = HOME
-        handle = self._connect()
-        keep = False
-        try:
-            for name, value in request.settings.items():
-                if not re.fullmatch(r"[A-Za-z_]\w*", name):
-                    raise BadRequestError(115, "UNKNOWN_SETTING", f"Unknown setting '{name[:80]}'")
-                handle.query(f"SET {name} = {_quoted(value)}")
-            if request.database:
-                handle.query(f"USE `{request.database.replace(chr(96), '')}`")
-            is_read = refusal(handle, request.sql, request.parameters, has_data=request.data is not None, read_only=read_only)
-            if request.data is not None:
-                self._insert(handle, request)
-                return None, False, None, b""
-            if not is_read or request.output_format not in STREAMED:
-                result = handle.query(request.sql, request.output_format, params=request.parameters).bytes()
-                return None, is_read, None, result
-            try:
-                chunks = iter(handle.send_query(request.sql, request.output_format, params=request.parameters))
-                first = _next_block(chunks)
-            except ChdbError as error:
-                if "Streaming query is not supported" not in str(error):  # DESCRIBE, SHOW, EXPLAIN: small, and in one piece
-                    raise
-                return None, True, None, handle.query(request.sql, request.output_format, params=request.parameters).bytes()
-            if first is None:
-                return None, True, None, self._empty(request)
-            keep = True
-            return handle, True, chunks, first
-        finally:
-            if not keep:
-                handle.close()
+    def _kill(self, ids: list[str]) -> None:
+        for query in [query for query in list(self._running.values()) if query.id in ids]:
+            query.cancel()
 
-    def _insert(self, handle: Any, request: Request) -> None:
-        """Through a file: only INSERT … FROM INFILE acknowledges what is really written (FACTS.md)."""
-        if not request.data:
-            return
-        head = re.sub(r"\bFORMAT\s+\w+\s*$", "", request.sql.strip(), flags=re.IGNORECASE)
-        path = self._folder / f"{uuid.uuid4().hex}.{request.data_format}"
-        try:
-            path.write_bytes(request.data)
-            handle.query(f"{head} FROM INFILE {_quoted(str(path))} FORMAT {request.data_format}")
-        except OSError as error:
-            raise BadRequestError(243, "NOT_ENOUGH_SPACE", f"Cannot keep the data: {error.strerror}") from error
-        finally:
-            path.unlink(missing_ok=True)
+    def _text(self, error: BaseException) -> str:
+        return said(error, self._version, {str(self._folder): "incoming"})
 
-    def _empty(self, request: Request) -> bytes:
-        """chDB's Native says nothing for an empty result; ClickHouse sends a block of no rows, with names and types."""
-        if request.output_format != "Native":
-            return b""
-        handle = self._connect()
-        try:
-            if request.database:
-                handle.query(f"USE `{request.database.replace(chr(96), '')}`")
-            asked = f"DESCRIBE TABLE ({without_format(request.sql)})"
-            described = handle.query(asked, "JSONCompact", params=request.parameters).bytes()
-        except ChdbError:  # SHOW and the like cannot be described; no block then
-            return b""
-        finally:
-            handle.close()
-        columns = json.loads(described)["data"]
-        parts = [_varint(len(columns)), _varint(0)]
-        for name, kind, *_rest in columns:
-            parts += [_varint(len(name.encode())), name.encode(), _varint(len(kind.encode())), kind.encode()]
-        return b"".join(parts)
-
-    def _error(self, error: Exception, headers: dict[str, str] | None = None) -> Response:
-        """As ClickHouse gives it: code, text with the version, a status that is never 429, 503 or 504."""
-        text = str(error)
-        text = text[text.find("Code: ") :] if "Code: " in text else f"Code: 1002. DB::Exception: {text}. (UNKNOWN_EXCEPTION)"
-        code = int(match[1]) if (match := re.match(r"Code: (\d+)", text)) else 1002
-        status = 404 if code in _NOT_FOUND else 403 if code in _FORBIDDEN else 500 if code in (241, 243, 1002) else 400
-        status = 401 if code == 516 else status
-        body = f"{text.rstrip()} (version {self._version} (chDB))\n"
-        return Response(body, status, {"X-ClickHouse-Exception-Code": str(code), **(headers or {})}, "text/plain")
+    async def _refuse(self, http: HttpRequest, send: Send, error: BaseException, headers: dict[str, str] | None = None) -> None:
+        text = self._text(error)
+        code = code_of(text)
+        given = {**(headers or {}), "X-ClickHouse-Exception-Code": str(code)}
+        if code == 516:
+            given["WWW-Authenticate"] = 'Basic realm="ClickHouse"'
+        await PlainTextResponse(text, status_of(code), given)(http.scope, http.receive, send)
 
 
-def _next_block(chunks: Iterator[Any]) -> bytes | None:
-    chunk = next(chunks, None)
-    return None if chunk is None else bytes(chunk.bytes())
+class _Endpoint:
+    """The gateway as an application of its own within the routes: it sends the answer piece by piece."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self._gateway.serve(HttpRequest(scope, receive), send)
 
 
-def _same_origin(http: HttpRequest) -> bool:
-    return http.headers["origin"] == f"http://{http.headers.get('host', '')}"
+async def _ok(_request: HttpRequest) -> Response:
+    return PlainTextResponse("Ok.\n")
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
+def _not_broken_on_purpose(record: logging.LogRecord) -> bool:
+    """An answer that breaks off after its error block is what ClickHouse does, and no error of the server's."""
+    return "without completing response" not in record.getMessage()
 
 
 def kill_queries(connect: Connect) -> None:

@@ -1,21 +1,13 @@
-"""What a request of ClickHouse's HTTP protocol asks for: statement, data, parameters, settings; and its bodies' compression."""
+"""What a request of ClickHouse's HTTP protocol asks for: who, which statement, which data, parameters and settings."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import gzip
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import lz4.frame
-
-try:
-    from compression import zstd  # Python 3.14
-except ImportError:
-    from backports import zstd
+from stockwatch.engines.clickhouse_statement import Insert, insert_head, split_format
 
 # Parameters of the transport: neither settings nor query parameters (ClickHouse's documentation, "HTTP interface").
 TRANSPORT = {
@@ -24,9 +16,9 @@ TRANSPORT = {
     "send_progress_in_http_headers", "http_headers_progress_interval_ms", "enable_http_compression",
     "http_zlib_compression_level", "cancel_http_readonly_queries_on_client_close",
 }  # fmt: skip
-_FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*(?:SETTINGS\s[^)]*)?;?\s*$", re.IGNORECASE)
-_INSERT_DATA = re.compile(r"^\s*INSERT\s+INTO\s.*?\bFORMAT\s+(?!Values\b)(\w+)[ \t]*(?:\r?\n|$)", re.IGNORECASE | re.DOTALL)
 MAX_BODY = 1 << 30  # bytes after decompression
+MAX_SQL = 1 << 20  # bytes of a statement without its data
+SESSION_SECONDS, MAX_SESSION_SECONDS = 60, 3_600  # ClickHouse's defaults
 
 
 class BadRequestError(ValueError):
@@ -36,57 +28,82 @@ class BadRequestError(ValueError):
         super().__init__(f"Code: {code}. DB::Exception: {text}. ({name})")
 
 
+@dataclass(frozen=True)
+class External:
+    """A table that came with the request, as a part of its form: ClickHouse's external data."""
+
+    name: str
+    data: bytes
+    structure: str
+    format: str
+
+
 @dataclass
 class Request:
     """One statement as it is to be run."""
 
     sql: str
-    data: bytes | None = None  # of an INSERT … FORMAT x
-    data_format: str = ""
+    insert: Insert | None = None  # its data follow, or came by
     database: str = ""
-    output_format: str = "TabSeparated"
+    format: str = "TabSeparated"
     query_id: str = ""
+    session_id: str = ""
+    session_seconds: int = SESSION_SECONDS
+    session_check: bool = False
     parameters: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    external: list[External] = field(default_factory=list)
+    wait_end: bool = False
+    progress: bool = False
+    buffer_bytes: int = 1 << 20  # of an answer, before it begins: until then an error still has its status
 
 
-def parse(query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Request:
-    """SQL is `query` + newline + body, but the body of an INSERT … FORMAT x is data. Raises BadRequestError."""
-    body = _decompressed(body, headers.get("content-encoding", ""))
-    asked = query.get("query", "")
-    data: bytes | None = None
-    data_format = ""
-    if match := _INSERT_DATA.match(asked):
-        data, data_format, sql = body, match[1], asked
-    else:
-        head = body[:65_536].decode("utf-8", "replace") if re.match(rb"\s*INSERT\b", body[:64], re.IGNORECASE) else ""
-        if not asked and (match := _INSERT_DATA.match(head)):
-            sql = match[0].rstrip()
-            data, data_format = body[len(match[0].encode()) :], match[1]
-        else:
-            try:
-                sql = "\n".join(part for part in (asked, body.decode()) if part)
-            except UnicodeDecodeError:
-                raise BadRequestError(62, "SYNTAX_ERROR", "the statement is not UTF-8") from None
-    if not sql.strip():
-        raise BadRequestError(62, "SYNTAX_ERROR", "Syntax error: empty query")
-    named = _FORMAT.search(sql)
+def parse(query: Mapping[str, str], headers: Mapping[str, str], text: str) -> Request:
+    """`text` is the statement: `query`, a line end and the body, up to where an INSERT's data begin. Raises BadRequestError."""
+    insert = insert_head(text)
+    sql = (text if insert is None else text[: insert.data_start]).strip()
+    if not sql.strip("; \n\t"):
+        raise BadRequestError(62, "SYNTAX_ERROR", "Syntax error: failed at position 1: empty query")
+    if query.get("role"):
+        raise BadRequestError(511, "UNKNOWN_ROLE", f"There is no role `{query['role'][:80]}` in user directories")
     default = query.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
+    named = split_format(sql).format if insert is None else ""
+    settings = {key: value for key, value in query.items() if key not in TRANSPORT and not key.startswith("param_")}
+    for name in settings:
+        if not re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII):
+            raise BadRequestError(115, "UNKNOWN_SETTING", f"Unknown setting '{name[:80]}'")
     return Request(
         sql=sql,
-        data=data,
-        data_format=data_format,
+        insert=insert,
         database=query.get("database") or headers.get("x-clickhouse-database", ""),
-        output_format=named[1] if named and data is None else default,
-        query_id=query.get("query_id", ""),
+        format=named or default,
+        query_id=re.sub(r"[^ -~]", "?", query.get("query_id", ""))[:200],  # it goes into a header
+        session_id=query.get("session_id", ""),
+        session_seconds=_session_seconds(query.get("session_timeout", "")),
+        session_check=query.get("session_check") == "1",
         parameters={key[6:]: value for key, value in query.items() if key.startswith("param_")},
-        settings={key: value for key, value in query.items() if key not in TRANSPORT and not key.startswith("param_")},
+        settings=settings,
+        wait_end=query.get("wait_end_of_query") in ("1", "true"),
+        progress=query.get("send_progress_in_http_headers") in ("1", "true"),
+        buffer_bytes=_buffer_bytes(query.get("buffer_size", "")),
     )
 
 
-def without_format(sql: str) -> str:
-    """The statement without its FORMAT clause."""
-    return _FORMAT.sub("", sql)
+def _session_seconds(text: str) -> int:
+    if not text:
+        return SESSION_SECONDS
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise BadRequestError(374, "INVALID_SESSION_TIMEOUT", f"Invalid session timeout: '{text[:40]}'")
+    if int(text) > MAX_SESSION_SECONDS:
+        raise BadRequestError(
+            374, "INVALID_SESSION_TIMEOUT", f"Session timeout '{text}' is larger than max_session_timeout: {MAX_SESSION_SECONDS}"
+        )
+    return int(text)
+
+
+def _buffer_bytes(text: str) -> int:
+    """ClickHouse's `buffer_size`: between nothing and what a request may hold in memory here."""
+    return min(int(text), 4 << 20) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else 1 << 20
 
 
 def credentials(query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, str]:
@@ -97,28 +114,7 @@ def credentials(query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[s
     if scheme.lower() == "basic":
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return "", ""
         return user, password
     return query.get("user", "default"), query.get("password", "")
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    try:
-        if encoding in ("", "identity"):
-            plain = body
-        elif encoding == "lz4":
-            plain = lz4.frame.decompress(body)
-        elif encoding == "zstd":
-            plain = zstd.decompress(body)
-        elif encoding in ("gzip", "x-gzip"):
-            plain = gzip.decompress(body)
-        elif encoding == "deflate":
-            plain = zlib.decompress(body)
-        else:
-            raise BadRequestError(89, "UNKNOWN_COMPRESSION_METHOD", f"Unknown compression method {encoding}")
-    except (RuntimeError, OSError, EOFError, zlib.error, zstd.ZstdError) as error:
-        raise BadRequestError(271, "CANNOT_DECOMPRESS", f"Cannot decompress the body: {error}") from None
-    if len(plain) > MAX_BODY:
-        raise BadRequestError(241, "MEMORY_LIMIT_EXCEEDED", "the body is too large")
-    return plain

@@ -14,6 +14,7 @@ from chdb._exceptions import ChdbError
 
 from stockwatch.component import Deadlines
 from stockwatch.component.serving import ServerThread, listen
+from stockwatch.engines.clickhouse_guard_roles import write_configuration
 from stockwatch.engines.clickhouse_http import HOME, Gateway, kill_queries
 from stockwatch.engines.external import StoreProbe
 from stockwatch.errors import ComponentFailedError, StoreError, UnavailableError
@@ -34,6 +35,7 @@ class EmbeddedClickHouse:
         self.deadlines = Deadlines(ready=20.0, beat=30.0, stop=2.0)
         self._data_dir, self._folder = data_dir, data_dir / "clickhouse"
         self._port, self._report, self._probe = port, reporter, probe
+        self._configuration = data_dir / "configuration" / "config.xml"
         self._root: Any = None
         self._gateway: Gateway | None = None
         self._server: ServerThread | None = None
@@ -48,6 +50,7 @@ class EmbeddedClickHouse:
         incoming = self._data_dir / "incoming"
         shutil.rmtree(incoming, ignore_errors=True)  # what a killed life was about to insert; Kafka or the outbox has it
         incoming.mkdir(mode=0o700)
+        self._configuration = write_configuration(self._data_dir / "configuration")
         self._root = self._open()
         try:
             listener = listen("127.0.0.1", self._port)
@@ -71,7 +74,11 @@ class EmbeddedClickHouse:
             raise UnavailableError(f"{self._folder}: the store cannot be opened: {text[:200]}") from error
 
     def _connect(self) -> Any:
-        return chdb.connect(f"{self._folder}?{OPTIONS}")
+        return chdb.connect(f"{self._folder}?{OPTIONS}&config-file={self._configuration}")
+
+    def handle(self) -> Any:
+        """A handle of chDB past the gateway, which the benchmarks compare it with. The caller closes it."""
+        return self._connect()
 
     def ready(self) -> bool:
         """True once the gateway answers and the schema is there."""

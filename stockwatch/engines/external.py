@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    AuthorizationError,
+    InvalidTopicError,
+    KafkaError,
+    NoError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from stockwatch.component import Deadlines, KafkaAddress, StoreAddress
 from stockwatch.component.rate import Rate
-from stockwatch.errors import BrokerError, StoreError
+from stockwatch.engines.kafka_refusal import refusal
+from stockwatch.errors import BrokerError, StockwatchError, StoreError, UnavailableError
 from stockwatch.health import Reporter
 from stockwatch.sessions import Instrument
 from stockwatch.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class KafkaProbe:
@@ -22,44 +34,82 @@ class KafkaProbe:
 
     def __init__(self, address: KafkaAddress, topic: str, partitions: int) -> None:
         self._address = address
+        self._where = f"Kafka at {','.join(address.bootstrap_servers)}"
         self._topics = [topic, f"{topic}.bars", f"{topic}.dead-letter"]
         self._partitions = partitions
         self._client: KafkaConsumer | None = None
         self._ends: dict[TopicPartition, int] = {}
         self._rate = Rate()
+        self.note = ""  # what is other than the settings say, in plain words
 
     def make_topics(self) -> None:
-        """Make the three topics where they are missing. Raises BrokerError."""
+        """Make the three topics where they are missing. Raises BrokerError, or UnavailableError when trying again is no use."""
         try:
             admin = KafkaAdminClient(**self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000)
             try:
-                missing = sorted(set(self._topics) - set(admin.list_topics()))
-                # -1: the broker's own default of replicas, so that a cluster keeps its rules
-                replicas = -1 if self._address.keeps_log else 1
-                with contextlib.suppress(TopicAlreadyExistsError):  # another instance was quicker
-                    if missing:
-                        admin.create_topics([NewTopic(name, self._partitions, replicas) for name in missing], timeout_ms=5_000)
+                counts = self._counts(admin)
+                if missing := [name for name in self._topics if name not in counts]:
+                    self._make(admin, missing)
+                    counts = self._counts(admin)
             finally:
                 admin.close()
+            self.close()
             self._client = KafkaConsumer(**self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000)
         except (KafkaError, OSError) as error:
-            raise BrokerError(
-                f"Kafka at {','.join(self._address.bootstrap_servers)} does not answer: {_reason(error)}"
-            ) from error
+            raise unreachable(self._address, error) from error
+        if set(counts) != set(self._topics):
+            raise BrokerError(f"{self._where} has made the topics and does not show them yet")
+        others = [f"{name} has {count}" for name, count in counts.items() if count != self._partitions]
+        self.note = f"kafka.partitions is {self._partitions}, but {', '.join(others)}" if others else ""
+
+    def _counts(self, admin: KafkaAdminClient) -> dict[str, int]:
+        """How many partitions each of the topics has that are there and may be seen."""
+        found = admin.describe_topics(self._topics)
+        return {topic["name"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
+
+    def _make(self, admin: KafkaAdminClient, missing: list[str]) -> None:
+        # -1: the broker's own default of replicas, so that a cluster keeps its rules
+        replicas = -1 if self._address.keeps_log else 1
+        wanted = [NewTopic(name, self._partitions, replicas) for name in missing]
+        answers = {made["name"]: made for made in admin.create_topics(wanted, timeout_ms=5_000, raise_errors=False)["topics"]}
+        for made in map(answers.__getitem__, missing):  # the broker gives them in an order of its own
+            kind = for_code(made["error_code"])
+            if kind in (NoError, TopicAlreadyExistsError):  # another instance was quicker
+                continue
+            reason = f"{self._where}: topic {made['name']} is missing or hidden from us, and cannot be made: {kind.__name__}"
+            if made.get("error_message"):
+                reason += f" ({made['error_message'][:160]})"
+            if issubclass(kind, (AuthorizationError, PolicyViolationError, InvalidTopicError)):
+                raise UnavailableError(f"{reason}. Make it, or give this user the right to")
+            raise BrokerError(reason)
 
     def messages_per_second(self) -> float:
         """Ask for the logs' ends: proves that the broker answers. Raises BrokerError."""
         if self._client is None:
             raise BrokerError("the topics are not made yet")
-        asked = [TopicPartition(name, number) for name in self._topics for number in range(self._partitions)]
         try:
+            numbers = {name: self._client.partitions_for_topic(name) for name in self._topics}
+            asked = [TopicPartition(name, number) for name, found in numbers.items() for number in found]
             ends = self._client.end_offsets(asked, timeout_ms=2_000)
         except (KafkaError, OSError) as error:
             raise BrokerError(f"Kafka does not answer: {_reason(error)}") from error
+        except KeyError as error:  # what kafka-python makes of a topic that is gone
+            raise BrokerError(f"topic {error.args[0].topic} is gone") from error
         if self._ends:
             self._rate.add(sum(max(end - self._ends.get(partition, 0), 0) for partition, end in ends.items()))
         self._ends = ends
         return self._rate.per_second()
+
+    def remove_topics(self) -> None:
+        """Delete the three topics: a benchmark leaves nothing on a cluster that is somebody's. Raises BrokerError."""
+        try:
+            admin = KafkaAdminClient(**self._address.client_options(), bootstrap_timeout_ms=2_000, request_timeout_ms=5_000)
+            try:
+                admin.delete_topics(self._topics)
+            finally:
+                admin.close()
+        except (KafkaError, OSError) as error:
+            raise unreachable(self._address, error) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -77,7 +127,7 @@ class ExternalKafka:
         self.deadlines = Deadlines(ready=8.0, beat=30.0, stop=1.0)
         self._probe = KafkaProbe(address, topic, partitions)
         self._report = reporter
-        self._detail = f"Kafka at {','.join(address.bootstrap_servers)}"
+        self._detail = self._where = f"Kafka at {','.join(address.bootstrap_servers)}"
 
     def start(self) -> None:
         """Nothing to start."""
@@ -85,6 +135,9 @@ class ExternalKafka:
     def ready(self) -> bool:
         """True once the topics are made. Raises BrokerError with the reason while they cannot be."""
         self._probe.make_topics()
+        if self._probe.note:
+            self._detail = f"{self._where}; {self._probe.note}"
+            log.info("%s", self._detail)
         return True
 
     def beat(self) -> None:
@@ -128,7 +181,7 @@ class ExternalClickHouse:
     name = "clickhouse"
 
     def __init__(self, address: StoreAddress, instruments: list[Instrument], reporter: Reporter) -> None:
-        self.deadlines = Deadlines(ready=8.0, beat=30.0, stop=1.0)
+        self.deadlines = Deadlines(ready=60.0 if address.cluster else 8.0, beat=30.0, stop=1.0)
         self._probe = StoreProbe(address, instruments)
         self._report = reporter
         self._detail = f"ClickHouse at {address.url}"
@@ -151,6 +204,15 @@ class ExternalClickHouse:
     def stop(self) -> None:
         """Give the connections back."""
         self._probe.close()
+
+
+def unreachable(address: KafkaAddress, error: Exception) -> StockwatchError:
+    """What to raise when a client cannot be made: with the true reason, and final when the settings must change."""
+    said = refusal(address)
+    reason = f"Kafka at {','.join(address.bootstrap_servers)} does not let us in: {said.reason}" if said else ""
+    if said and said.final:
+        return UnavailableError(reason)
+    return BrokerError(reason or f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:

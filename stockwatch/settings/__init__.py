@@ -43,7 +43,7 @@ WORDS = {  # pydantic's, and ours
     "String should match pattern": "must match", "Extra inputs are not permitted": "is no setting",
 }  # fmt: skip
 # Their values may hold a password, so no message shows them.
-_SECRETS = {"sasl_password", "password", "url", "webhook_url", "redis_url", "proxy"}
+_SECRETS = {"sasl_password", "password", "url", "webhook_url", "webhook_secret", "redis_url", "proxy"}
 
 
 class Settings(BaseSettings):

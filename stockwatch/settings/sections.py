@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 EMBEDDED = "embedded"
 CANDLE_MINUTES = (1, 2, 5, 10, 15, 30, 60)
 MAX_SYMBOL_LENGTH = 32  # as a tick has it
+MIN_PASSWORD, MAX_PASSWORD = 8, 1000  # characters of the page's
 SourceName = Literal["auto", "yahoo", "yahoo-stream", "simulator", "replay"]
 DEFAULT_TICKERS = ("RELIANCE.NS", "TCS.NS", "INFY.NS", "HDFCBANK.NS", "ICICIBANK.NS", "SBIN.NS", "AAPL")
 
@@ -48,8 +49,25 @@ def _clickhouse_url(value: str) -> str:
     parts = urlsplit(value)
     if value != EMBEDDED and (parts.scheme not in ("http", "https") or not parts.hostname):
         raise ValueError('must be "embedded" or http(s)://user:password@host:port')
-    _ = parts.port  # raises ValueError for a port that is none
+    return _with_a_port(value)
+
+
+def _with_a_port(value: str) -> str:
+    """urlsplit's own words would show what it took for a port: half of a password with a / or a # in it."""
+    try:
+        _ = urlsplit(value).port
+    except ValueError:
+        raise ValueError("its port is no number up to 65535; in a password write / as %2F, # as %23 and @ as %40") from None
     return value
+
+
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("redis", "rediss") or not parts.hostname):
+        raise ValueError("must be empty or redis://user:password@host:port/number (rediss:// for TLS)")
+    if parts.query or parts.fragment or not re.fullmatch(r"(/\d{0,5})?", parts.path):
+        raise ValueError("after the host there may only be the database's number, as in redis://host:6379/0")
+    return _with_a_port(value)
 
 
 def _powerbi(value: str) -> str:
@@ -69,6 +87,25 @@ def _timezone(value: str) -> str:
 def _candle_minutes(value: int) -> int:  # no Literal: from the environment it comes as text
     if value not in CANDLE_MINUTES:
         raise ValueError("must be 1, 2, 5, 10, 15, 30 or 60")
+    return value
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.\-]{1,253}|[0-9A-Fa-f:.]{2,45}", value):
+        raise ValueError('must be an address of this machine, or "0.0.0.0" for all of them; no port, no http://')
+    return value
+
+
+def _host_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch(r"[A-Za-z0-9._\-]{1,253}|[0-9A-Fa-f:.]{2,45}", value):
+            raise ValueError(f"{value!r} is no name of a host: no port, no http://, no *")
+    return values
+
+
+def _page_password(value: str) -> str:
+    if value and not MIN_PASSWORD <= len(value) <= MAX_PASSWORD:
+        raise ValueError(f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters: others can guess at it")
     return value
 
 
@@ -139,14 +176,20 @@ class ClickHouse(_Section):
     retention_days: Annotated[int, Field(ge=1, le=36500)] = 30
     http_port: Port = 0
 
+    @model_validator(mode="after")
+    def _a_cluster_has_an_address(self) -> ClickHouse:
+        if self.cluster and self.url == EMBEDDED:
+            raise ValueError("cluster is set, so clickhouse.url must be the address of one of its servers, not embedded")
+        return self
+
 
 class Dashboard(_Section):
     """The page."""
 
     port: Port = 8501
-    host: str = "127.0.0.1"
-    password: str = Field("", repr=False)
-    allowed_hosts: tuple[str, ...] = ()
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    password: Annotated[str, AfterValidator(_page_password)] = Field("", repr=False)
+    allowed_hosts: Annotated[tuple[str, ...], AfterValidator(_host_names)] = ()
     live_refresh_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10
     candle_refresh_seconds: Annotated[float, Field(ge=0.1, le=86400)] = 300
     candle_minutes: Annotated[int, AfterValidator(_candle_minutes)] = 5
@@ -163,10 +206,16 @@ class Dashboard(_Section):
 class AlertRule(_Section):
     """One [[alerts.rules]] entry; without a symbol it holds for all."""
 
-    symbol: str = ""
+    symbol: Annotated[str, Field(max_length=MAX_SYMBOL_LENGTH), AfterValidator(str.strip)] = ""
     above: Annotated[float, Field(gt=0)] | None = None
     below: Annotated[float, Field(gt=0)] | None = None
     move_percent: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> AlertRule:
+        if self.above is None and self.below is None and self.move_percent is None:
+            raise ValueError("needs one or more of above, below and move_percent")
+        return self
 
 
 class Alerts(_Section):
@@ -175,14 +224,15 @@ class Alerts(_Section):
     move_percent: Annotated[float, Field(gt=0, le=100)] = 1.0
     window_minutes: Annotated[float, Field(gt=0, le=1440)] = 5
     cooldown_minutes: Annotated[float, Field(ge=0, le=1440)] = 15
-    webhook_url: Annotated[str, _scheme("http", "https")] = Field("", repr=False)
-    rules: tuple[AlertRule, ...] = ()
+    webhook_url: Annotated[str, _scheme("http", "https"), AfterValidator(_with_a_port)] = Field("", repr=False)
+    webhook_secret: str = Field("", repr=False)
+    rules: Annotated[tuple[AlertRule, ...], Field(max_length=1000)] = ()
 
 
 class Cache(_Section):
     """The optional Redis."""
 
-    redis_url: Annotated[str, _scheme("redis", "rediss")] = Field("", repr=False)
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field("", repr=False)
 
 
 class Supervisor(_Section):

@@ -1,7 +1,8 @@
--- The first schema; store.py fills in the names in braces. Every statement is safe to run again.
--- Identity is the sorting key: a message delivered twice is one row (read with FINAL).
+-- The first schema; store/schema.py fills in the names in braces. Every statement is safe to run again.
+-- Identity is the sorting key: a message delivered twice is one row (read with FINAL). On a cluster the rows are in ticks_local,
+-- and ticks spreads them by what is part of the identity, so that repeats meet on one shard.
 
-CREATE TABLE IF NOT EXISTS ticks {on_cluster}
+CREATE TABLE IF NOT EXISTS ticks{local} {on_cluster}
 (
     source          LowCardinality(String),
     symbol          LowCardinality(String),
@@ -25,7 +26,10 @@ ORDER BY (source, symbol, at, day_volume, price)
 TTL toDateTime(ingested_at) + INTERVAL {retention_days} DAY
 SETTINGS old_parts_lifetime = 30;
 
-CREATE TABLE IF NOT EXISTS bars {on_cluster}
+{cluster_only} CREATE TABLE IF NOT EXISTS ticks {on_cluster} AS {database}.ticks_local
+ENGINE = Distributed('{cluster}', '{database}', 'ticks_local', cityHash64(source, symbol));
+
+CREATE TABLE IF NOT EXISTS bars{local} {on_cluster}
 (
     source          LowCardinality(String),
     symbol          LowCardinality(String),
@@ -46,8 +50,11 @@ ORDER BY (source, symbol, minutes, start)
 TTL toDateTime(ingested_at) + INTERVAL {retention_days} DAY
 SETTINGS old_parts_lifetime = 30;
 
+{cluster_only} CREATE TABLE IF NOT EXISTS bars {on_cluster} AS {database}.bars_local
+ENGINE = Distributed('{cluster}', '{database}', 'bars_local', cityHash64(source, symbol));
+
 -- What could not be stored, with its reason and where it came from; `value` is kept as it came.
-CREATE TABLE IF NOT EXISTS dead_letters {on_cluster}
+CREATE TABLE IF NOT EXISTS dead_letters{local} {on_cluster}
 (
     topic           LowCardinality(String),
     kafka_partition Int32,
@@ -62,8 +69,11 @@ ORDER BY (topic, kafka_partition, kafka_offset, cityHash64(value))
 TTL toDateTime(ingested_at) + INTERVAL {retention_days} DAY
 SETTINGS old_parts_lifetime = 30;
 
+{cluster_only} CREATE TABLE IF NOT EXISTS dead_letters {on_cluster} AS {database}.dead_letters_local
+ENGINE = Distributed('{cluster}', '{database}', 'dead_letters_local', cityHash64(topic, kafka_partition, kafka_offset));
+
 -- The calendar of symbols whose source brings its own: recordings.
-CREATE TABLE IF NOT EXISTS instruments {on_cluster}
+CREATE TABLE IF NOT EXISTS instruments{local} {on_cluster}
 (
     source      String,
     symbol      String,
@@ -73,3 +83,6 @@ CREATE TABLE IF NOT EXISTS instruments {on_cluster}
 )
 ENGINE = {replacing}
 ORDER BY (source, symbol);
+
+{cluster_only} CREATE TABLE IF NOT EXISTS instruments {on_cluster} AS {database}.instruments_local
+ENGINE = Distributed('{cluster}', '{database}', 'instruments_local', cityHash64(source, symbol));

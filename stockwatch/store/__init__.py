@@ -29,6 +29,15 @@ from stockwatch.tick import Bar, Tick
 TICK_FIELDS = tuple(Tick.__struct_fields__)
 BAR_FIELDS = tuple(Bar.__struct_fields__)
 ORIGIN = ("kafka_partition", "kafka_offset")
+# What the rows are sent as; the table's own types are the schema's. Named, clickhouse-connect need not ask for them at each
+# insert, and need not make a dictionary where the table has LowCardinality: half of an insert's Python.
+_OPTIONAL_PRICE = dict.fromkeys(("bid", "ask", "previous_close", "day_open", "day_high", "day_low"), "Nullable(Float64)")
+SENT_AS = {
+    "source": "String", "symbol": "String", "at": "DateTime64(3, 'UTC')", "start": "DateTime64(3, 'UTC')", "price": "Float64",
+    "day_volume": "UInt64", **_OPTIONAL_PRICE, "currency": "Nullable(String)", "minutes": "UInt8", "open": "Float64",
+    "high": "Float64", "low": "Float64", "close": "Float64", "volume": "UInt64", "kafka_partition": "Int32",
+    "kafka_offset": "Int64",
+}  # fmt: skip
 DEAD_LETTER_FIELDS = ("topic", *ORIGIN, "reason", "key", "value")
 OPTIONAL = ("bid", "ask", "previous_close", "day_open", "day_high", "day_low", "currency")
 FOREVER = (-(2**31) * 1000, 2**33 * 1000)  # ms: before 1902 and after 2242, in DateTime64's range
@@ -76,24 +85,30 @@ class Store:
 
     def insert_dead_letters(self, rows: Sequence[tuple[str, int, int, str, bytes, bytes]]) -> None:
         """Store (topic, partition, offset, reason, key, value)s; bytes are kept as they are."""
-        with named_trouble(self.address.url):
-            self._client_().insert("dead_letters", rows, column_names=DEAD_LETTER_FIELDS)
+        self.insert_rows("dead_letters", rows, DEAD_LETTER_FIELDS)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """Store what a recording brought."""
         if instruments:
             rows = [dataclasses.astuple(item) for item in instruments]
-            with named_trouble(self.address.url):
-                names = [field.name for field in dataclasses.fields(Instrument)]
-                self._client_().insert("instruments", rows, column_names=names)
+            self.insert_rows("instruments", rows, [field.name for field in dataclasses.fields(Instrument)])
+
+    def insert_rows(self, table: str, rows: Sequence[Sequence[Any]], names: Sequence[str]) -> None:
+        """Store rows of these columns, types as the table has them; slower than the inserts of ticks and bars."""
+        with named_trouble(self.address.url):
+            self._client_().insert(table, rows, column_names=names)
 
     def _insert(self, table: str, fields: tuple[str, ...], rows: Sequence[tuple[Any, int, int]]) -> None:
         if not rows:
             return
         messages, partitions, offsets = zip(*rows, strict=True)
         columns = zip(*map(msgspec.structs.astuple, messages), strict=True)
+        names = (*fields, *ORIGIN)
+        types = [SENT_AS[name] for name in names]
         with named_trouble(self.address.url):
-            self._client_().insert(table, [*columns, partitions, offsets], column_names=(*fields, *ORIGIN), column_oriented=True)
+            self._client_().insert(
+                table, [*columns, partitions, offsets], column_names=names, column_type_names=types, column_oriented=True
+            )
 
     def ticks(self, source: str, symbol: str, start_ms: int | None = None, end_ms: int | None = None) -> pd.DataFrame:
         """Ticks in [start, end) by time: at int64 ms, price, day_volume int64, optional fields (NaN or '' if absent)."""
@@ -211,7 +226,7 @@ class Store:
         with self._lock:
             if self._client is None:
                 parts = urlsplit(self.address.url)
-                self._client = clickhouse_connect.get_client(
+                client = clickhouse_connect.get_client(
                     host=parts.hostname,
                     port=parts.port or (8443 if parts.scheme == "https" else 8123),
                     secure=parts.scheme == "https",
@@ -223,6 +238,8 @@ class Store:
                     compress=not is_loopback(parts.hostname or ""),  # costs more than it saves where no wire is
                     autogenerate_session_id=False,  # one client, many threads: a session admits one query at a time
                 )
+                schema.settle(client, self.address)
+                self._client = client
             return self._client
 
 

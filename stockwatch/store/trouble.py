@@ -12,7 +12,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from stockwatch.errors import StoreError, UnavailableError
 
 _NO_SPACE = 243
-_HOPELESS = {192, 193, 194, 497, 516}  # unknown user, wrong or required password, access denied, authentication failed
+# Unknown user, wrong or required password, access denied, authentication failed; no such cluster in the server's configuration.
+_HOPELESS = {192, 193, 194, 497, 516, 701}
+_NO_MACRO = "No macro"  # 'shard' or 'replica': replicated tables need both in the servers' configuration
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def named_trouble(url: str) -> Iterator[None]:
             raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error.__cause__).__name__}") from error
         code = re.search(r"Code: (\d+)", str(error)) or re.search(r"error code (\d+)", str(error))
         text = re.sub(r"\s+", " ", str(error).rpartition("server response: ")[2]).strip()[:300]
-        kind = UnavailableError if code and int(code.group(1)) in _HOPELESS else StoreError
+        kind = UnavailableError if (code and int(code.group(1)) in _HOPELESS) or _NO_MACRO in text else StoreError
         if code and int(code.group(1)) == _NO_SPACE:
             raise StoreError(f"the disk of ClickHouse at {url} is full: free some space, nothing is lost meanwhile") from error
         raise kind(f"ClickHouse refused: {text}") from error

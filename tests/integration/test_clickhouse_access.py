@@ -115,7 +115,7 @@ def test_no_statement_reaches_files_or_the_network(request: pytest.FixtureReques
     secret = tmp_path / "secret"
     secret.write_text("do not tell\n")
     answer = request.getfixturevalue(user).post("/", content=sql.format(f=secret))
-    assert answer.status_code in (400, 403)
+    assert answer.status_code in (400, 403, 501)
     assert answer.headers["X-ClickHouse-Exception-Code"] in ("48", "497")
     assert "do not tell" not in answer.text
     assert list(tmp_path.iterdir()) == [secret]
@@ -163,7 +163,7 @@ def _asks_for_a_file(reader: httpx.Client, tmp_path: Path, sql: str, parameters:
     secret.write_text("do not tell\n")
     given = {name: value.format(f=secret) for name, value in parameters.items()}
     answer = reader.post("/", params=given, content=sql.format(f=secret))
-    assert answer.status_code in (400, 403, 404), answer.text
+    assert answer.status_code in (400, 403, 404, 501), answer.text
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_the_owner_makes_no_way_out_either(http: httpx.Client, table: str, tmp_p
     answer = http.post("/", content=sql.format(f=secret, t=table))
     for kind in ("TABLE", "DATABASE"):
         http.post("/", content=f"DROP {kind} IF EXISTS {'stockwatch.' if kind == 'TABLE' else ''}leak")
-    assert answer.status_code in (400, 403), answer.text
+    assert answer.status_code in (400, 403, 501), answer.text
     assert secret.read_text() == "1,do not tell\n"
     assert list(tmp_path.iterdir()) == [secret]
 

@@ -120,12 +120,12 @@ def test_settings_end_with_their_request(client: Client, http: httpx.Client) -> 
     [
         ("SELEC 1", 400, 62),
         ("", 400, 62),
-        ("SELECT nosuch", 400, 47),
+        ("SELECT nosuch", 404, 47),
         ("SELECT * FROM stockwatch.nosuch", 404, 60),
         ("SELECT * FROM nosuch.t", 404, 81),
-        ("SELECT throwIf(1)", 400, 395),
+        ("SELECT throwIf(1)", 500, 395),
         ("SELECT 1; SELECT 2", 400, 62),
-        ("SELECT 1 SETTINGS nosuch = 1", 400, 115),
+        ("SELECT 1 SETTINGS nosuch = 1", 404, 115),
     ],
 )
 def test_an_error_has_clickhouses_code_and_version(http: httpx.Client, sql: str, status: int, code: int) -> None:

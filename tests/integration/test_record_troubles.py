@@ -13,7 +13,7 @@ import pytest
 from program import Program, until
 
 from stockwatch.dashboard.connection import Connection
-from stockwatch.dashboard.live import Reader
+from stockwatch.dashboard.reader import Reader
 
 Record = Callable[[str], subprocess.Popen[str]]
 

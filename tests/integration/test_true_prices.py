@@ -19,7 +19,7 @@ from yahoo_stub import YahooStub
 
 from stockwatch.component import StoreAddress
 from stockwatch.dashboard.connection import Connection
-from stockwatch.dashboard.live import Reader
+from stockwatch.dashboard.reader import Reader
 from stockwatch.errors import SourceError
 from stockwatch.settings import Settings, load
 from stockwatch.sources.yahoo_bars import PAUSE_SECONDS, YahooBars

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from stockwatch.dashboard import charts, header, numbers, sidebar
-from stockwatch.dashboard.live import View
+from stockwatch.dashboard import axes, charts, header, numbers, sidebar
+from stockwatch.dashboard.facts import Facts
 from stockwatch.sessions import SessionStatus, market_for
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -45,12 +45,12 @@ def test_volume_bars_have_their_candles_colours_in_one_trace() -> None:
 
 def test_a_candle_that_closed_where_it_opened_has_the_colour_that_plotly_gives_it() -> None:
     opens, closes = [5, 5, 4, 4, 3, 3, 6.0], [5, 4, 4, 6, 3, 3, 6.0]  # alone; fell; as before it; rose; below; as before; above
-    rose = charts.rises(pd.DataFrame({"open": opens, "close": closes})).tolist()
+    rose = axes.rises(pd.DataFrame({"open": opens, "close": closes})).tolist()
     assert rose == [True, False, False, True, False, False, True]
 
 
 def test_every_sessions_first_candle_is_labelled() -> None:
-    where, labels = charts.time_labels(frame(), IST)
+    where, labels = axes.time_labels(frame(), IST)
     assert (45, "09:15") in list(zip(where, labels, strict=True))
     assert len(where) <= 12
     assert all(abs(a - b) >= 3 for a, b in itertools.pairwise(where))
@@ -74,8 +74,8 @@ def test_a_previous_close_off_the_scale_does_not_flatten_the_line() -> None:
     )
     near = charts.live(line, IST, "INR", 100.2, (at("2026-11-25 09:15"), at("2026-11-25 15:30")))
     far = charts.live(line, IST, "INR", 50.0, (at("2026-11-25 09:15"), at("2026-11-25 15:30")))
-    assert any(trace.fill == "toself" for trace in near.data)
-    assert not any(trace.fill == "toself" for trace in far.data)
+    assert any(trace.fill == "tonexty" for trace in near.data)
+    assert not any(trace.fill == "tonexty" for trace in far.data)
     assert far.layout.yaxis.range[0] > 99
     assert any("↓ 50.00" in note.text for note in far.layout.annotations)
 
@@ -116,14 +116,13 @@ def test_the_sidebar_says_state_age_restarts_error_and_one_metric() -> None:
     assert "Not reached" in sidebar.overall({})
 
 
-def view(source: str, *, is_open: bool, age: int = 5) -> View:
+def view(source: str, *, is_open: bool, age: int = 5) -> Facts:
     now = at("2026-11-25 11:41")
     quote = {"at": now - age * 1000, "price": 1294.6, "previous_close": 1282.75, "day_volume": 2_850_000, "day_low": 1282.7,
              "day_high": 1294.75, "currency": "INR"}  # fmt: skip
     status = SessionStatus(is_open, at("2026-11-30 09:15"), at("2026-11-25 15:30") if is_open else None, True)
-    line = pd.DataFrame({"at": [now], "price": [1294.6]})
     market, simulated = market_for(source, "RELIANCE.NS"), source == "simulator"
-    return View(source, "RELIANCE.NS", market, simulated, now, frame(), line, (0, 0), quote, status)
+    return Facts(source, "RELIANCE.NS", market, simulated, False, now, now, 1294.6, (0, 0), quote, status)
 
 
 def told(**metrics: Any) -> dict[str, Any]:

@@ -32,6 +32,8 @@ FENCES = {
     "streamlit": ("dashboard/",),
     "plotly": ("dashboard/charts",),
     "redis": ("cache",),
+    "xlsxwriter": ("export",),
+    "segno": ("dashboard/",),
     "clickhouse_connect": ("store",),
 }
 PAGE_MAY = {"dashboard", "store", "candles", "sessions", "alerts", "export", "cache", "health", "settings"}

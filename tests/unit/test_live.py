@@ -1,106 +1,150 @@
-"""What of the table the page shows: of a replay only what it has played in this start."""
+"""The hub: what is watched is made once, patches go to those who can use them, and nobody is held up."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
-import pytest
-
-from stockwatch.component import StoreAddress
-from stockwatch.dashboard import header
-from stockwatch.dashboard.connection import Connection
-from stockwatch.dashboard.live import Reader
-from stockwatch.sessions import Instrument
-from stockwatch.settings import load
-
-AT = 1_764_000_000_000  # 2025-11-24 16:00 UTC
-MINUTE = 60_000
+from stockwatch.dashboard.live import MOST_CHANNELS, Hub, Watcher
+from stockwatch.dashboard.patch import patched
 
 
-class Table:
-    """A recording of 30 minutes, stored as a whole by an earlier start: a tick each 10 s."""
+class Maker:
+    """Makes parts with a number that grows; counts how often it is asked."""
 
-    rows = pd.DataFrame({"at": range(AT, AT + 30 * MINUTE, 10_000)}).assign(
-        price=lambda f: (f["at"] - AT) / 1e6 + 1, day_volume=1
-    )
+    def __init__(self, pause: float = 0.0) -> None:
+        self.asked: list[str] = []
+        self.pause = pause
+        self.fails = threading.Event()
 
-    def __init__(self, simulated: bool = False) -> None:
-        self.told = Instrument("replay:class", "A", "24/7", "UTC", simulated=simulated)
-
-    def instrument(self, source: str, symbol: str) -> Instrument:
-        return self.told
-
-    def _until(self, end: int | None) -> pd.DataFrame:
-        return self.rows[self.rows["at"] < end] if end is not None else self.rows
-
-    def latest_at(self, source: str, symbol: str, end_ms: int | None = None) -> int | None:
-        seen = self._until(end_ms)
-        return int(seen["at"].iloc[-1]) if len(seen) else None
-
-    def earliest_at(self, source: str, symbol: str) -> int:
-        return AT
-
-    def latest_ticks(self, source: str, symbols: list[str], end_ms: int | None = None) -> pd.DataFrame:
-        return self._until(end_ms).tail(1)
-
-    def prices(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
-        return self._until(end_ms)[lambda f: f["at"] >= start_ms]
-
-    def line(self, source: str, symbol: str, start_ms: int, end_ms: int, step_ms: int) -> pd.DataFrame:
-        return self.prices(source, symbol, start_ms, end_ms)[["at", "price"]]
-
-    def bars(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
-        return pd.DataFrame(columns=["start", "minutes", "open", "high", "low", "close", "volume"])
-
-    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> int | None:
-        return None
+    def __call__(self, name: str) -> tuple[dict[str, Any], float]:
+        self.asked.append(name)
+        if self.fails.is_set():
+            raise ZeroDivisionError("a surprise")
+        return {"name": name, "numbers": list(range(len(self.asked)))}, self.pause
 
 
-def reader(folder: Path, monkeypatch: pytest.MonkeyPatch, components: list[dict[str, Any]], *, simulated: bool = False) -> Reader:
-    settings = load(folder / "settings.toml", {"market": {"source": "replay", "replay_file": "class.csv"}})
-    made = Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), "http://127.0.0.1:9/health"))
-    monkeypatch.setattr(made, "_store", Table(simulated))
-    monkeypatch.setattr(made, "_ask_health", lambda: {"source": "replay:class", "components": components})
-    return made
+class Page:
+    """What a page does with what it is told."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, tuple[int, Any]] = {}
+        self.kinds: list[str] = []
+
+    def take(self, told: list[str]) -> None:
+        for text in told:
+            message = json.loads(text)
+            version, old = self.states.get(message["c"], (0, None))
+            self.kinds.append("f" if "f" in message else "p")
+            if "p" in message:
+                assert message["v"] == version + 1
+            state = message["f"] if "f" in message else patched(old, message["p"])
+            self.states[message["c"]] = message["v"], state
 
 
-def playing(**metrics: int) -> list[dict[str, Any]]:
-    return [{"name": "producer", "metrics": metrics}]
+async def told(watcher: Watcher, page: Page, enough: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not enough():
+            await watcher.wake.wait()
+            page.take(watcher.take())
 
 
-def test_a_recording_that_is_played_again_shows_what_it_has_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE)).view("A")
-    assert view is not None
-    assert view.now == AT + 12 * MINUTE == view.quote["at"] == int(view.line["at"].iloc[-1])
-    assert view.candles["start"].tolist() == [AT, AT + 5 * MINUTE, AT + 10 * MINUTE]
+def test_a_page_gets_the_whole_and_then_what_changes() -> None:
+    async def scene() -> None:
+        hub, watcher, page = Hub(Maker()), Watcher(), Page()
+        hub.watch(watcher, ["a"])
+        await told(watcher, page, lambda: len(page.kinds) >= 4)
+        assert page.kinds[0] == "f"
+        assert "p" in page.kinds
+        version, state = page.states["a"]
+        assert state == {"name": "a", "numbers": list(range(version))}
+        hub.leave(watcher)
+
+    asyncio.run(scene())
 
 
-def test_one_that_has_not_begun_shows_nothing_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reader(tmp_path, monkeypatch, playing()).view("A") is None
+def test_many_pages_cost_one_making() -> None:
+    async def scene() -> None:
+        make = Maker(pause=60.0)
+        hub = Hub(make)
+        watchers, pages = [Watcher() for _ in range(50)], [Page() for _ in range(50)]
+        for watcher in watchers:
+            hub.watch(watcher, ["a"])
+        for watcher, page in zip(watchers, pages, strict=True):
+            await told(watcher, page, lambda page=page: "a" in page.states)  # type: ignore[misc]
+        assert make.asked == ["a"]
+        late = Watcher()
+        hub.watch(late, ["a"])  # who comes later gets what is there, at once
+        assert json.loads(late.take()[0])["f"]["name"] == "a"
+        assert make.asked == ["a"]
+
+    asyncio.run(scene())
 
 
-def test_a_page_without_a_producer_shows_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = reader(tmp_path, monkeypatch, []).view("A")
-    assert view is not None
-    assert view.now == AT + 30 * MINUTE - 10_000
+def test_a_slow_page_gets_the_newest_state_and_no_backlog() -> None:
+    async def scene() -> None:
+        hub, slow, quick, page = Hub(Maker()), Watcher(), Watcher(), Page()
+        hub.watch(slow, ["a"])
+        hub.watch(quick, ["a"])
+        await told(quick, page, lambda: page.states.get("a", (0,))[0] >= 4)
+        messages = slow.take()
+        assert len(messages) == 1
+        assert json.loads(messages[0])["f"] == page.states["a"][1]
+
+    asyncio.run(scene())
 
 
-@pytest.mark.parametrize("simulated", [False, True])
-def test_a_recording_says_that_it_is_one_and_whether_its_prices_were_made_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulated: bool
-) -> None:
-    view = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE), simulated=simulated).view("A")
-    assert view is not None
-    mark = header.mark(view, {})
-    assert (mark.word, mark.tag) == ("REPLAY", "REPLAY")
-    assert mark.said == "Mon 24 Nov 2025" + (" · simulated, not market prices" if simulated else "")
-    assert view.simulated is simulated
+def test_a_page_that_lost_its_place_gets_the_whole_again() -> None:
+    async def scene() -> None:
+        hub, watcher, page = Hub(Maker(pause=60.0)), Watcher(), Page()
+        hub.watch(watcher, ["a"])
+        await told(watcher, page, lambda: "a" in page.states)
+        assert watcher.take() == []
+        hub.again(watcher, "a")
+        page.take(watcher.take())
+        assert page.kinds == ["f", "f"]
+
+    asyncio.run(scene())
 
 
-def test_the_end_of_a_recording_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = playing(now=AT + 30 * MINUTE, ended=1)
-    view = reader(tmp_path, monkeypatch, ended).view("A")
-    assert view is not None
-    assert "recording ended</b> 16:29 UTC" in header.first_row(view, {"components": ended})
+def test_what_nobody_watches_is_not_made_and_leaves_nothing() -> None:
+    async def scene() -> None:
+        make = Maker()
+        hub, watcher, page = Hub(make), Watcher(), Page()
+        hub.watch(watcher, ["a", "b"])
+        await told(watcher, page, lambda: {"a", "b"} <= set(page.states))
+        hub.watch(watcher, ["b"])
+        assert hub.channels == ["b"]
+        hub.leave(watcher)
+        assert hub.channels == []
+        assert watcher.known == {}
+
+    asyncio.run(scene())
+
+
+def test_a_part_that_cannot_be_made_says_so_and_the_others_go_on() -> None:
+    async def scene() -> None:
+        make = Maker()
+        hub, watcher, page = Hub(make), Watcher(), Page()
+        make.fails.set()
+        hub.watch(watcher, ["a"])
+        await told(watcher, page, lambda: "failed" in page.states.get("a", (0, {}))[1])
+        make.fails.clear()
+        hub.watch(watcher, ["a", "b"])
+        await told(watcher, page, lambda: "numbers" in page.states.get("b", (0, {}))[1])
+        hub.leave(watcher)
+
+    asyncio.run(scene())
+
+
+def test_the_number_of_parts_is_bounded() -> None:
+    async def scene() -> None:
+        hub = Hub(Maker(pause=60.0))
+        for first in range(0, MOST_CHANNELS + 40, 10):
+            hub.watch(Watcher(), [str(first + number) for number in range(10)])
+        assert len(hub.channels) == MOST_CHANNELS
+
+    asyncio.run(scene())

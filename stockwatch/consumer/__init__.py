@@ -1,0 +1,170 @@
+"""The consumer: topic → batch → store → commit. What cannot be decoded goes to the dead letters; the stream goes on.
+
+Store, then commit: a crash between the two brings messages again, and identity in the tables makes them one row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from stockwatch.alerts import Judge, NoAlerts
+from stockwatch.cache import NoQuotes, Quotes
+from stockwatch.component import Deadlines, KafkaAddress, Worker
+from stockwatch.component.rate import Rate
+from stockwatch.consumer.letters import Letters
+from stockwatch.consumer.member import POLL_RECORDS, Member
+from stockwatch.errors import InvalidMessageError, RetryableError
+from stockwatch.health import Reporter
+from stockwatch.outbox import Outbox
+from stockwatch.store import Store
+from stockwatch.tick import Bar, Tick, decode_bar, decode_tick, now_ms
+
+BATCH_ROWS = 20_000  # one insert at most
+BATCH_SECONDS = 0.2  # and at the latest
+LONGEST_PAUSE_SECONDS = 4.0  # while the store or Kafka is away: so soon fresh rows flow again (DESIGN.md: within 15 s)
+
+
+@dataclass
+class Batch:
+    """What was polled and is not stored yet: rows with partition and offset, and each partition's last offset."""
+
+    ticks: list[tuple[Tick, int, int]] = field(default_factory=list)
+    bars: list[tuple[Bar, int, int]] = field(default_factory=list)
+    dead: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    began: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.ticks) + len(self.bars) + len(self.dead)
+
+
+class Consumer(Worker):
+    """One life: one member of the consumer group."""
+
+    name = "consumer"
+
+    def __init__(
+        self,
+        address: KafkaAddress,
+        topic: str,
+        group_id: str,
+        store: Store,
+        outbox: Outbox,
+        reporter: Reporter,
+        quotes: Quotes | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        super().__init__(reporter)
+        self.deadlines = Deadlines(ready=45.0, beat=45.0, stop=2.0)
+        self._address, self._topic, self._group_id = address, topic, group_id
+        self._store, self._outbox, self._quotes, self._judge = store, outbox, quotes or NoQuotes(), judge or NoAlerts()
+        self._letters = Letters(address, f"{topic}.dead-letter", store)
+        self._member: Member | None = None
+        self._batch = Batch()
+        self._finishing = threading.Event()
+        self._rows, self._dead, self._rate = 0, 0, Rate()
+
+    def open(self) -> None:
+        """Join the group. The first poll gets the partitions."""
+        topics = (self._topic, f"{self._topic}.bars")
+        self._member = Member(self._address, topics, self._group_id, self._judge.forget)
+
+    def step(self) -> None:
+        """Poll, decode, and store once the batch is full, old or the log's end is reached."""
+        if self._member is None:
+            return
+        if len(self._batch) and time.monotonic() - self._batch.began > BATCH_SECONDS:
+            self._store_batch()  # again, after the store refused: nothing more is polled before it is in
+        polled = self._poll(self._member)
+        if not self._batch.offsets:
+            self._report(self._member)
+            if self._finishing.is_set() and self._member.is_at_end():
+                self.stopping.set()
+            return
+        due = time.monotonic() - self._batch.began >= BATCH_SECONDS
+        if len(self._batch) >= BATCH_ROWS or polled < POLL_RECORDS or due:
+            self._store_batch()
+            self._report(self._member)
+
+    def _poll(self, member: Member) -> int:
+        polled = member.poll()
+        now = now_ms()
+        batch = self._batch
+        if polled and not batch.offsets:
+            batch.began = time.monotonic()
+        for partition, records in polled.items():
+            bars, number = partition.topic != self._topic, partition.partition
+            for record in records:
+                try:
+                    if bars:
+                        batch.bars.append((decode_bar(record.value, now), number, record.offset))
+                    else:
+                        batch.ticks.append((decode_tick(record.value, now), number, record.offset))
+                except InvalidMessageError as error:
+                    batch.dead.append((record, str(error)))
+            batch.offsets[partition] = records[-1].offset
+        return sum(map(len, polled.values()))
+
+    def _store_batch(self) -> None:
+        batch = self._batch
+        self._judge.judge(batch.ticks)  # first: so a tick in the table has been judged, wherever a kill comes between
+        self._store.insert_ticks(batch.ticks)
+        self._store.insert_bars(batch.bars)
+        self._quotes.offer(batch.ticks, self._owned())
+        if batch.dead:
+            self._letters.bury(batch.dead)
+        rows = len(batch.ticks) + len(batch.bars)
+        self._rows, self._dead = self._rows + rows, self._dead + len(batch.dead)
+        self._rate.add(rows)
+        self._batch = Batch()
+        if self._member is not None and not self._member.commit(batch.offsets):
+            self.report.beat(rebalances=1)
+        if not self.abandoned:  # a life left behind may speak of offsets of a broker that is gone
+            for partition, offset in batch.offsets.items():
+                self._outbox.stored(partition.topic, partition.partition, offset)
+
+    def _pause(self, seconds: float) -> None:
+        """As a worker's, and never long: both engines stand asking well, and what waits grows meanwhile."""
+        super()._pause(min(seconds, LONGEST_PAUSE_SECONDS))
+
+    def ready(self) -> bool:
+        """True once it is a member of the group: before, nothing is stored."""
+        return super().ready() and self._member is not None and self._member.joined.is_set()
+
+    def finish(self) -> None:
+        """End as soon as everything that is in the log is stored."""
+        self._finishing.set()
+
+    def _report(self, member: Member) -> None:
+        if not member.joined.is_set():
+            return  # still starting, or the reason why not stays
+        self.report.running(
+            "stores ticks as they come" if member.partitions else "waits: the other members of its group have all partitions",
+            lag=member.lag(),
+            rows=self._rows,
+            dead_letters=self._dead,
+            rows_per_second=self._rate.per_second(),
+            **(self._quotes.metrics() | self._judge.metrics()),
+        )
+        self._quotes.offer((), self._owned())
+
+    def _owned(self) -> set[int]:
+        """The partitions of the ticks' topic that this member has."""
+        mine = self._member.partitions if self._member is not None else ()
+        return {partition.partition for partition in mine if partition.topic == self._topic}
+
+    def close(self) -> None:
+        """Store what is polled, commit, leave the group."""
+        with contextlib.suppress(RetryableError):  # not committed, so it comes again
+            if self._batch.offsets:
+                self._store_batch()
+        self._quotes.close()
+        self._letters.close()
+        if self._member is not None:
+            self._member.close()

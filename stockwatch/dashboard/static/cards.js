@@ -1,0 +1,141 @@
+// One card a chart, plotly inside. Plotly.react keeps zoom and hover; refreshes never remount.
+// Figures come in the light palette's colours; in a dark page each is replaced by its dark twin.
+
+const DARK = {
+  "#FFFFFF": "#0D1217", "#10171E": "#EAEFF4", "#4A5764": "#A9B5C1", "#66727F": "#8794A1", "#08757D": "#3CC4CB",
+  "#C4470B": "#FF8F4A", "#E9EDF1": "#1C252D", "#DCE2E8": "#28323C", "#E6EAEE": "#232C35",
+  "rgba(8,117,125,0.16)": "rgba(60,196,203,0.24)", "rgba(196,71,11,0.16)": "rgba(255,143,74,0.24)",
+  "rgba(106,43,192,0.14)": "rgba(181,140,255,0.22)",
+};
+const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: false, showTips: false };
+const HEADS = ["Time", "Open", "High", "Low", "Close", "Volume"];
+
+let loading;
+function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = "/stockwatch/plotly.min.js";
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { loading = undefined; reject(new Error("plotly.min.js did not load")); };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+function isDark(element) {
+  const [r, g, b] = (getComputedStyle(element).getPropertyValue("--st-background-color").match(/[0-9a-f]{2}/gi) ?? [])
+    .map((part) => parseInt(part, 16));
+  return r + g + b < 384;
+}
+
+// A copy that plotly may change: the state that patches are applied to stays as it is.
+function figureOf({ data, layout }, dark) {
+  if (!dark) return { data: data.map((trace) => ({ ...trace })), layout: structuredClone(layout) };
+  return JSON.parse(JSON.stringify({ data, layout }).replace(/#[0-9A-F]{6}|rgba\([0-9,.]+\)/g, (colour) => DARK[colour] ?? colour));
+}
+
+// Labels keep 56 px each (46 on phones): every second, third … one stays.
+function thinLabels(layout, width, share) {
+  const { tickvals, ticktext } = layout.xaxis;
+  if (!tickvals || width === 0) return;
+  const room = (width - layout.margin.l - layout.margin.r) / (width < 420 ? 46 : 56);
+  const every = Math.max(Math.ceil((tickvals.length * share) / room), 1);
+  layout.xaxis.tickvals = tickvals.filter((_, number) => number % every === 0);
+  layout.xaxis.ticktext = ticktext.filter((_, number) => number % every === 0);
+}
+
+class Card {
+  constructor(parent, name, stage) {
+    this.name = name;
+    this.stage = stage;
+    this.held = {};  // ranges that the reader has set: they stay, whatever the next figures say
+    this.box = document.createElement("section");
+    this.box.className = "sw-card";
+    this.box.dataset.card = name;
+    this.box.innerHTML = '<header><h2></h2><span class="sw-tags"></span><span class="sw-said"></span>' +
+      (name === "live" ? '<span class="sw-tools"></span></header>' : '</header><div class="sw-tools"></div>') +
+      '<div class="sw-plot" role="img"></div><table class="sw-unseen"></table>';
+    parent.append(this.box);
+    this.plot = this.find(".sw-plot");
+    this.line = document.createElement("i");
+    this.line.className = "sw-cross";
+  }
+
+  find(selector) { return this.box.querySelector(selector); }
+
+  show(part) {
+    const old = this.part;
+    this.part = part;
+    this.find("h2").textContent = part.title;
+    const tags = part.tags.map(([word, kind]) => `<b class="sw-tag sw-${kind}">${word}</b>`).join("");
+    if (this.tags !== tags) { this.tags = tags; this.find(".sw-tags").innerHTML = tags; }
+    if (this.hovered === undefined) this.say(part.said);
+    this.plot.setAttribute("aria-label", part.summary);
+    if (part.table && old?.table !== part.table) this.tabulate(part);
+    if (old?.of !== part.of) this.held = {};  // another ticker, or other candles: its own view
+    else if (old?.starts && part.starts) this.move(old.starts, part.starts);
+    this.draw().catch((error) => this.say(`The chart cannot be drawn: ${error.message}`));
+  }
+
+  say(html) {
+    const said = this.find(".sw-said");
+    if (said.text !== html) { said.text = html; said.innerHTML = html; }
+  }
+
+  tabulate(part) {
+    const row = (cells, tag) => `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag.slice(0, 2)}>`).join("")}</tr>`;
+    this.find("table").innerHTML = `<caption>${part.title}, the newest first</caption><thead>${row(HEADS, "th scope=col")}</thead>` +
+      `<tbody>${part.table.map((cells) => row(cells, "td")).join("")}</tbody>`;
+  }
+
+  // What the reader looks at stays in sight when a candle is added, or older ones are loaded.
+  move(old, now) {
+    if (!this.held.xaxis || old[0] === now[0]) return;
+    const older = now.indexOf(old[0]), left = old.indexOf(now[0]);
+    const by = older > 0 ? older : left > 0 ? -left : 0;
+    this.held.xaxis = this.held.xaxis.map((edge) => edge + by);
+  }
+
+  async draw() {
+    const Plotly = await plotly();
+    const { part } = this, first = !this.plot.data;
+    const figure = figureOf(part.figure, this.stage.dark);
+    const share = part.count ? Math.min((figure.layout.xaxis.range[1] - figure.layout.xaxis.range[0]) / part.count, 1) : 1;
+    thinLabels(figure.layout, this.plot.clientWidth, share);
+    for (const [axis, range] of Object.entries(this.held)) figure.layout[axis].range = [...range];
+    await Plotly.react(this.plot, figure.data, figure.layout, CONFIG);
+    if (first) this.listen();
+  }
+
+  listen() {
+    this.plot.append(this.line);
+    this.plot.on("plotly_relayout", (changed) => {
+      const moved = ["xaxis", "yaxis"].filter((axis) => Object.keys(changed).some((key) => key.startsWith(`${axis}.range`)));
+      for (const axis of moved) this.held[axis] = [...this.plot.layout[axis].range];
+      if (moved.includes("xaxis") && !this.following) this.stage.moved(this);
+    });
+    this.plot.on("plotly_doubleclick", () => this.stage.reset());
+    this.plot.on("plotly_hover", (event) => { if (this.part.hover) this.stage.hover(event.points[0].pointNumber); });
+    this.plot.on("plotly_unhover", () => { if (this.part.hover) this.stage.hover(undefined); });
+  }
+
+  follow(range) {
+    this.following = true;
+    this.held.xaxis = [...range];
+    window.Plotly.relayout(this.plot, { "xaxis.range": [...range] }).finally(() => { this.following = false; });
+  }
+
+  hover(number) {
+    this.hovered = number;
+    this.say(this.part.hover?.[number] ?? this.part.said);
+    const { _fullLayout: drawn } = this.plot;
+    this.line.hidden = number === undefined || !drawn;
+    if (this.line.hidden) return;
+    this.line.style.left = `${drawn.xaxis._offset + drawn.xaxis.d2p(number)}px`;
+    this.line.style.top = `${drawn.yaxis._offset}px`;
+    this.line.style.height = `${drawn.yaxis._length}px`;
+  }
+
+  reset() { this.held = {}; if (this.part) this.draw(); }
+}

@@ -1,0 +1,128 @@
+"""The store away, slow, out of disk: the stream waits and nothing is lost. The store is a gateway by address, in a child."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine import Engine
+from flow import Flow, frozen, hold
+from ledger import Book
+from program import Program, free_port, until
+from tcp_proxy import Link, TcpProxy
+
+from stockwatch.tick import now_ms
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
+AWAY_SECONDS = 30
+SLOW_SECONDS, SLOW_FOR = 3, 20
+DISK_MB = 96
+BALLAST = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A store that outlives the programs."""
+    made = Engine(tmp_path_factory.mktemp("store"), free_port())
+    try:
+        assert made.said() == "running"
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def proxy(engine: Engine) -> Iterator[TcpProxy]:
+    """The way to it."""
+    with TcpProxy(engine.port) as made:
+        yield made
+
+
+def by_address(request: pytest.FixtureRequest, program: Program, engine: Engine, port: int) -> Flow:
+    """A program whose store is `engine`, reached over this port, with a database of its own."""
+    made = Flow(program, request.node.callspec.params["flow"], f"faults_{free_port()}", engine)
+    url = f"http://stockwatch:{engine.password()}@127.0.0.1:{port}"
+    kafka = {} if made.broker == "embedded" else {**request.getfixturevalue("apache").settings, "topic": made.topic}
+    made.write(clickhouse={"url": url, "database": made.database}, kafka=kafka)
+    return made
+
+
+@pytest.fixture(params=["embedded", "apache"])
+def flow(request: pytest.FixtureRequest, program: Program, engine: Engine, proxy: TcpProxy) -> Flow:
+    """Over the proxy; on each broker."""
+    return by_address(request, program, engine, proxy.port)
+
+
+@pytest.mark.parametrize("link", ["cut", "black hole"])
+def test_the_store_cannot_be_reached(flow: Flow, proxy: TcpProxy, book: Book, link: Link) -> None:
+    flow.start()
+    proxy.link(link)
+    gone = now_ms()
+    hold(AWAY_SECONDS)
+    assert flow.error_of("consumer"), flow.states()
+    assert flow.newest() < gone + 2_000  # it was felt
+    back = now_ms()
+    proxy.link("pass")
+    book(flow.ledger(f"4 store unreachable {AWAY_SECONDS} s ({link})", flow.fresh(back)))
+
+
+def test_the_store_answers_slowly(flow: Flow, proxy: TcpProxy, book: Book) -> None:
+    flow.start()
+    proxy.slow(SLOW_SECONDS)
+    began = now_ms()
+    hold(SLOW_FOR)
+    assert flow.newest() > began  # it goes on, slowly
+    assert {part["restarts"] for part in flow.program.health()["components"]} == {0}
+    at_once = now_ms()
+    proxy.slow(0)
+    book(flow.ledger(f"5 store answers in {SLOW_SECONDS} s, for {SLOW_FOR} s", flow.fresh(at_once)))
+
+
+@pytest.mark.parametrize("flow", ["embedded"], indirect=True)
+def test_the_store_frozen(flow: Flow, engine: Engine, book: Book) -> None:
+    import psutil
+
+    flow.start()
+    thawed = frozen([psutil.Process(engine.process.pid)], AWAY_SECONDS)
+    book(flow.ledger(f"4 store frozen {AWAY_SECONDS} s", flow.fresh(thawed)))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount the small disk that is to be full")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("flow", ["embedded", "apache"], indirect=False)
+def test_the_disk_under_the_store_is_full(
+    flow: str, request: pytest.FixtureRequest, program: Program, disk: Path, book: Book
+) -> None:
+    engine = Engine(disk, free_port())
+    try:
+        assert engine.said() == "running"
+        running = by_address(request, program, engine, engine.port)
+        running.start()
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            try:
+                while file.write(bytes(BALLAST)):
+                    file.flush()
+            except OSError:
+                pass  # that is what it is for
+        until(lambda: "disk" in running.error_of("consumer"), 30, f"it is felt: {running.states()}")
+        hold(10)
+        ballast.unlink()
+        room = now_ms()
+        book(running.ledger("8 disk full under the store", running.fresh(room)))
+        program.kill()
+    finally:
+        engine.end()
