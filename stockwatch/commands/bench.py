@@ -25,6 +25,7 @@ from stockwatch.commands.bench_bed import Bed, bed
 from stockwatch.commands.bench_cache import cache
 from stockwatch.commands.bench_candles import candles
 from stockwatch.commands.bench_flow import Line, backfill, latency, replay, throughput, ticks
+from stockwatch.commands.bench_gateway import gateway
 from stockwatch.commands.bench_group import group
 from stockwatch.commands.bench_rivals import rivals
 from stockwatch.commands.bench_soak import soak
@@ -182,6 +183,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "throughput": throughput,
     "rivals": rivals,
     "group": group,
+    "gateway": gateway,
     "latency": latency,
     "replay": replay,
     "backfill": backfill,

@@ -27,13 +27,13 @@ from stockwatch.store import Store
 HISTORY, READ, RUNS = 10_000_000, 1_500, 101
 BATCH, WRITE_SECONDS, READERS = 500, 6.0, 8
 _FILL = (
-    "INSERT INTO stockwatch.ticks (source, symbol, at, price, day_volume, kafka_partition, kafka_offset)"
+    "INSERT INTO stockwatch.ticks (source, symbol, at, price, day_volume, kafka_partition, kafka_offset)"  # noqa: S608 - numbers of our own
     " SELECT 'yahoo', concat('BENCH', toString(number % 7), '.NS'), "
     " fromUnixTimestamp64Milli(1760000000000 + intDiv(number, 7) * 1000, 'UTC'),"
     f" round(1000 + 50 * sin(number / 5000), 2), number, 0, number FROM numbers({HISTORY})"
 )
 _READ = (
-    "SELECT toUnixTimestamp64Milli(at) AS at_ms, price, toInt64(day_volume) AS volume FROM stockwatch.ticks"
+    "SELECT toUnixTimestamp64Milli(at) AS at_ms, price, toInt64(day_volume) AS volume FROM stockwatch.ticks"  # noqa: S608 - the same
     " WHERE source = 'yahoo' AND symbol = 'BENCH3.NS' AND at >= fromUnixTimestamp64Milli(1760700000000, 'UTC')"
     f" AND at < fromUnixTimestamp64Milli({1_760_700_000_000 + READ * 1_000}, 'UTC') ORDER BY at FORMAT Native"
 )
@@ -59,7 +59,7 @@ print(sum(done), flush=True)
 
 
 def gateway(_settings: Settings) -> list[Line]:
-    """1,500 rows among 10 M through the gateway and in process, by turns; batches of 500 with and without busy readers, by turns."""
+    """By turns: 1,500 rows among 10 M through the gateway and in process; batches of 500 with and without busy readers."""
     with _store() as (engine, store, reader):
         store.command(_FILL)
         link, ask = _asker(reader)

@@ -58,23 +58,13 @@ class Member:
         """What has come, at most POLL_RECORDS; waits for it 100 ms."""
         try:
             polled: Mapping[TopicPartition, list[ConsumerRecord]] = self._kafka.poll(timeout_ms=100, max_records=POLL_RECORDS)
-            self._resume_join()
+            resume_join(self._kafka)
         except AuthorizationError as error:
             raise BrokerError(f"Kafka gives this user no right to read: {type(error).__name__}") from error
         except (KafkaError, OSError) as error:  # plain connection errors come out of poll (FACTS.md)
             raise BrokerError(f"Kafka does not answer: {type(error).__name__}") from error
         self._quiet = 0 if polled else self._quiet + 1
         return polled
-
-    def _resume_join(self) -> None:
-        """kafka-python 3.0.12 forgets a join that new metadata began when its answer comes after the poll's time.
-
-        It is then in its group with no partitions and no heartbeat, for ever: met once in 15 to 40 joins of a busy machine.
-        """
-        coordinator = self._kafka._coordinator
-        task = coordinator._join_task
-        if task is not None and task.is_done and not coordinator.need_rejoin():
-            coordinator.request_rejoin()
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Everything up to these offsets is stored. False: the partitions are another member's now, which reads them again."""
@@ -109,3 +99,14 @@ class Member:
         """Leave the group."""
         with contextlib.suppress(KafkaError, OSError):
             self._kafka.close(autocommit=False, timeout_ms=500)
+
+
+def resume_join(kafka: KafkaConsumer) -> None:
+    """After each poll: kafka-python 3.0.12 forgets a join that new metadata began when its answer comes after the poll's time.
+
+    It is then in its group with no partitions and no heartbeat, for ever: met once in 15 to 40 joins of a busy machine.
+    """
+    coordinator = kafka._coordinator
+    task = coordinator._join_task
+    if task is not None and task.is_done and not coordinator.need_rejoin():
+        coordinator.request_rejoin()

@@ -129,7 +129,8 @@ def prepared(
     check_settings(handle, request.settings, read_only=reader)
     with ExitStack() as undo:
         if session is None:
-            handle.query(_set({**base, **settings}))
+            early = {"readonly": "2"} if locked and not request.external else {}  # one statement less
+            handle.query(_set({**base, **settings, **early}))
             handle.query(f"USE {named(database)}")
         else:
             if not session.ready:
@@ -149,7 +150,7 @@ def prepared(
             _load(handle, external, folder)
             undo.callback(handle.query, f"DROP TEMPORARY TABLE IF EXISTS {named(external.name)}")
         become(handle, read_only=read_only)
-        if locked:
+        if locked and (session is not None or request.external):
             handle.query("SET readonly = 2")
         yield
 

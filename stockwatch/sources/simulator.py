@@ -21,6 +21,7 @@ from stockwatch.sources.price_path import SECOND_MS, Day, PricePath
 from stockwatch.tick import Bar, Tick, now_ms
 
 NAME = "simulator"
+WIDEST_MINUTES = 60  # of the candles that the page offers
 CATCH_UP_MS = 600_000  # after a longer pause the closed minutes come as bars
 MAX_HISTORY_MINUTES = 5_000
 WAIT_SECONDS = 1.0
@@ -51,9 +52,10 @@ class Simulator:
 
     @classmethod
     def of(cls, settings: Settings) -> Simulator:
-        """As the settings say: enough history for the candles that the page shows."""
+        """As the settings say: enough history for the candles that the page shows, also when another width is chosen there."""
         market, page = settings.market, settings.dashboard
-        return cls(market.tickers, market.seed, market.ticks_per_second, (page.candle_count + 1) * page.candle_minutes)
+        widest = max(page.candle_minutes, WIDEST_MINUTES)
+        return cls(market.tickers, market.seed, market.ticks_per_second, (page.candle_count + 1) * widest)
 
     @property
     def detail(self) -> str:

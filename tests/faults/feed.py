@@ -80,7 +80,7 @@ class Feed:
     def readable(self, flow: Flow, number: int, seconds: float = 40) -> None:
         """Wait until a tick of at least this number is in the table."""
         newest = "SELECT max(day_volume) FROM {}.ticks WHERE source = 'feed'"
-        until(lambda: flow.number(newest) >= number, seconds, f"tick {number} is stored: {flow.states()}")
+        flow.until(lambda: flow.number(newest) >= number, seconds, f"tick {number} is stored")
 
     def fresh(self, flow: Flow) -> float:
         """Seconds from now until what is sent from now on is readable."""

@@ -11,6 +11,7 @@ import itertools
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,15 @@ class Flow:
 
     def fresh(self, since: int, seconds: float = 40.0) -> float:
         """Wait for rows of every symbol that are younger than `since` (ms); how many seconds after it they were there."""
-        until(lambda: self.newest() > since, seconds, f"fresh rows: {self.states()}")
+        self.until(lambda: self.newest() > since, seconds, "fresh rows")
         return (now_ms() - since) / 1000
+
+    def until(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
+        """Wait for it; a failure says how the components are then."""
+        try:
+            until(condition, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.states()}") from None
 
     def states(self) -> list[tuple[str, str, str | None]]:
         """Each component's name, state and error."""

@@ -72,7 +72,5 @@ def test_planned_renewals_under_load(flow: Flow, book: Book) -> None:
         until(lambda at_least=number: renewed() >= at_least, 60, f"renewal {number}")
         pauses.append(float(flow.program.component("kafka")["metrics"]["renewal_seconds"]))
     recovery = flow.fresh(now_ms())
-    kafka = flow.program.component("kafka")
-    assert kafka["restarts"] >= 2
     note = f"{renewed()} renewals at 2,000 ticks/s, pauses {', '.join(f'{pause:.1f}' for pause in pauses)} s"
     book(flow.ledger("14 planned renewal", max(recovery, *pauses), note))

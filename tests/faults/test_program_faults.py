@@ -21,7 +21,7 @@ from stockwatch.tick import now_ms
 pytestmark = pytest.mark.timeout(180)
 EXCEPTION_MS = 1_000  # the README's: what the embedded broker can lose when everything is killed
 ASLEEP_SECONDS = 50  # longer than every session timeout, request deadline and beat deadline of both sides (45 s at most)
-RECORDED, RECORDED_MS = 60_000, 10_000
+RECORDED, SPEED, PLAYED_SECONDS = 60_000, 10, 24
 
 
 @pytest.mark.full
@@ -65,19 +65,17 @@ def test_kill_9_of_everything_with_apache_kafka(flow: Flow, book: Book, apache: 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_a_recording_goes_on_where_it_was_cut_off(flow: Flow, book: Book, number: signal.Signals) -> None:
     """All its rows are there in the end, though the program was ended twice in the middle of it."""
-    step = 1_000 * 10 * 4 / RECORDED  # ms of the recording between two rows: it plays for 40 s
-    lines = [
-        json.dumps({"at": 1_764_000_000_000 + round(n * step * 10), "symbol": f"R{n % 5}", "price": 100 + n % 9, "day_volume": n})
-        for n in range(RECORDED)
-    ]
+    step = PLAYED_SECONDS * 1_000 * SPEED / RECORDED  # ms of the recording between two rows
+    times = [1_764_000_000_000 + round(n * step) for n in range(RECORDED)]
+    rows = [{"at": at, "symbol": f"R{n % 5}", "price": 100 + n % 9, "day_volume": n} for n, at in enumerate(times)]
+    lines = map(json.dumps, rows)
     (flow.program.folder / "morning.jsonl").write_text("\n".join(lines))
-    market = {"source": "replay", "replay_file": "morning.jsonl", "replay_speed": 10}
-    kafka = {} if flow.broker == "embedded" else {**flow.kafka}
-    flow.program.write(market=market, kafka=kafka)
-    rows = "SELECT count() FROM {}.ticks FINAL WHERE source = 'replay:morning'"
+    market = {"source": "replay", "replay_file": "morning.jsonl", "replay_speed": SPEED}
+    flow.write(market=market)
+    seen = "SELECT count() FROM {}.ticks FINAL WHERE source = 'replay:morning'"
     for share in (0.2, 0.5):
         flow.start(flowing=False)
-        until(lambda at=share: flow.number(rows) > at * RECORDED, 60, f"{share:.0%} of it")
+        until(lambda at=share: flow.number(seen) > at * RECORDED, 60, f"{share:.0%} of it")
         if number == signal.SIGKILL:
             flow.die()
         else:
@@ -88,7 +86,7 @@ def test_a_recording_goes_on_where_it_was_cut_off(flow: Flow, book: Book, number
     distinct = "SELECT uniqExact(day_volume) FROM {}.ticks FINAL WHERE source = 'replay:morning'"
     until(lambda: flow.number(distinct) >= RECORDED, 20, "all of it")
     fault = f"{3 if number == signal.SIGKILL else 11} {number.name} twice in a recording"
-    book(Ledger(fault, flow.broker, RECORDED, flow.number(distinct), flow.number(rows)))
+    book(Ledger(fault, flow.broker, RECORDED, flow.number(distinct), flow.number(seen)))
 
 
 def test_sigterm_in_mid_batch(flow: Flow, book: Book) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from engine import Engine
 from flow import Flow, frozen, hold
 from ledger import Book
-from program import Program, free_port, until
+from program import Program, free_port
 from tcp_proxy import Link, TcpProxy
 
 from stockwatch.tick import now_ms
@@ -19,8 +21,8 @@ from stockwatch.tick import now_ms
 pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 AWAY_SECONDS = 30
 SLOW_SECONDS, SLOW_FOR = 3, 20
-DISK_MB = 96
-BALLAST = 1 << 20
+DISK_MB, LEFT_MB = 256, 40
+MEGABYTE = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,6 @@ def test_the_store_answers_slowly(flow: Flow, proxy: TcpProxy, book: Book) -> No
 
 @pytest.mark.parametrize("flow", ["embedded"], indirect=True)
 def test_the_store_frozen(flow: Flow, engine: Engine, book: Book) -> None:
-    import psutil
-
     flow.start()
     thawed = frozen([psutil.Process(engine.process.pid)], AWAY_SECONDS)
     book(flow.ledger(f"4 store frozen {AWAY_SECONDS} s", flow.fresh(thawed)))
@@ -112,13 +112,14 @@ def test_the_disk_under_the_store_is_full(
         running = by_address(request, program, engine, engine.port)
         running.start()
         ballast = disk / "ballast"
-        with ballast.open("wb") as file:
-            try:
-                while file.write(bytes(BALLAST)):
-                    file.flush()
-            except OSError:
-                pass  # that is what it is for
-        until(lambda: "disk" in running.error_of("consumer"), 30, f"it is felt: {running.states()}")
+        with ballast.open("wb", buffering=0) as file:
+            while (left := os.statvfs(disk)).f_bavail * left.f_frsize > LEFT_MB * MEGABYTE:
+                file.write(bytes(MEGABYTE))
+            hold(3)  # as a disk fills: not within a moment
+            with contextlib.suppress(OSError):  # until it is full
+                while file.write(bytes(MEGABYTE)):
+                    pass
+        running.until(lambda: "disk" in running.error_of("consumer"), 30, "it is felt")
         hold(10)
         ballast.unlink()
         room = now_ms()

@@ -106,10 +106,11 @@ def test_a_query_has_its_id_and_no_other_may_have_it(http: httpx.Client) -> None
     asking = threading.Thread(target=lambda: ended.append(http.post("/", params={"query_id": "long"}, content=SLOW)))
     asking.start()
 
-    def again() -> str:
-        return http.post("/", params={"query_id": "long", "max_execution_time": "1"}, content="SELECT 1").text
-
-    until(lambda: "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)" in again(), 10, "the id is taken")
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%numbers(1000000000000)%' AND query NOT LIKE '%processes%'"
+    until(lambda: http.post("/", content=running).text == "1\n", 10, "it runs")
+    again = http.post("/", params={"query_id": "long"}, content="SELECT 1")
+    assert "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)" in again.text
+    assert again.headers["X-ClickHouse-Exception-Code"] == "216"
     killed = http.post("/", content="KILL QUERY WHERE query_id = 'long' SYNC FORMAT JSONCompact")
     assert killed.json()["rows"] == 1
     asking.join(15)

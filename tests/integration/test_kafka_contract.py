@@ -19,6 +19,7 @@ from program import until
 
 from stockwatch.component import KafkaAddress, StoreAddress
 from stockwatch.consumer import Consumer
+from stockwatch.consumer.member import resume_join
 from stockwatch.engines.external import KafkaProbe
 from stockwatch.health import HealthRegistry, State
 from stockwatch.outbox import Outbox
@@ -88,6 +89,8 @@ def _poll(client: KafkaConsumer, count: int, seconds: float = 20) -> list[Any]:
     while len(found) < count:
         assert time.monotonic() < deadline, f"{len(found)} of {count} records came"
         found += [record for records in client.poll(timeout_ms=200).values() for record in records]
+        if client.config["group_id"] is not None:
+            resume_join(client)
     return found
 
 
