@@ -21,6 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from stockwatch.component import Component, Worker
+from stockwatch.component.collector import sweep
 from stockwatch.errors import RetryableError, StockwatchError
 from stockwatch.health import HealthRegistry, State
 from stockwatch.supervisor.events import Event, Failed, Finished, Ready, RenewalAsked, StopRequested
@@ -100,6 +101,8 @@ class Supervisor:
             self._registry.report(event.name, State.RUNNING)
             self._on_ready(event.name)
             self._tell_renewed(now)
+            if event.life > 1:
+                sweep()
         elif isinstance(event, Failed):
             self._fail(event, now)
         elif isinstance(event, Finished):
