@@ -26,7 +26,7 @@ class TcpProxy:
 
     cut: connections are closed and new ones refused. reset: each one, new ones too, ends in a TCP reset.
     slow(seconds): each answer waits so long. cut_at(predicate): a connection on which the client sends what the predicate knows
-    is reset before that is passed on; counted in `cuts`.
+    is closed before that is passed on; counted in `cuts`.
     """
 
     def __init__(self, target: int, port: int = 0) -> None:
@@ -61,7 +61,7 @@ class TcpProxy:
         self._delay = seconds
 
     def cut_at(self, predicate: Predicate | None) -> None:
-        """Reset each connection whose client sends what the predicate knows; None: no more."""
+        """Close each connection whose client sends what the predicate knows; None: no more."""
         self._predicate = predicate
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from program import Program, until
 TWICE = "SELECT count() - uniqExact(source, symbol, at, day_volume, price) FROM ticks FINAL"
 
 
-@pytest.mark.parametrize("word", ["streamlit", "tansu"])
+@pytest.mark.parametrize("word", ["streamlit", pytest.param("tansu", marks=pytest.mark.full)])
 def test_a_killed_child_is_replaced_and_no_row_is_lost_or_doubled(program: Program, word: str) -> None:
     program.write(market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"], "ticks_per_second": 20})
     program.start()

@@ -88,7 +88,9 @@ def test_every_commit_lost_after_its_insert(flow: Flow, linked: Linked, book: Bo
 
 @pytest.mark.full
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("linked", ["apache"], indirect=True)
 def test_killed_between_insert_and_commit(flow: Flow, linked: Linked, book: Book) -> None:
+    """The embedded broker dies with its program: that is fault 3."""
     flow.start("clickhouse,consumer", flowing=False)
     reached = threading.Event()
 
