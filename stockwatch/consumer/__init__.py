@@ -28,6 +28,7 @@ from stockwatch.tick import Bar, Tick, decode_bar, decode_tick, now_ms
 BATCH_ROWS = 20_000  # one insert at most
 BATCH_SECONDS = 0.2  # and at the latest
 LONGEST_PAUSE_SECONDS = 4.0  # while the store or Kafka is away: so soon fresh rows flow again (DESIGN.md: within 15 s)
+LAST_SECONDS, LAST_TRIES = 1.0, 3  # at the end, for what is published and not stored: so long, and polls without a message
 
 
 @dataclass
@@ -160,10 +161,14 @@ class Consumer(Worker):
         return {partition.partition for partition in mine if partition.topic == self._topic}
 
     def close(self) -> None:
-        """Store what is polled, commit, leave the group."""
+        """Store what is polled, and, where the log dies with the broker, what is published too; commit, leave the group."""
+        until, tries = time.monotonic() + LAST_SECONDS, 0
         with contextlib.suppress(RetryableError):  # not committed, so it comes again
-            if self._batch.offsets:
-                self._store_batch()
+            while self._batch.offsets or (len(self._outbox) and tries < LAST_TRIES and time.monotonic() < until):
+                if self._batch.offsets:
+                    self._store_batch()
+                elif self._member is None or not self._poll(self._member):
+                    tries += 1
         self._quotes.close()
         self._letters.close()
         if self._member is not None:

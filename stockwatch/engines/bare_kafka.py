@@ -16,6 +16,7 @@ from stockwatch.tick import Tick, encode, now_ms
 POLL_RECORDS = 5_000
 LOOK_SECONDS = 1.0  # how often it is asked whether the log is still the same one
 PAUSE_SECONDS = 0.2  # while Kafka is away
+REST_SECONDS = 3.0  # for reading what a new log holds, at the end
 
 
 def publish(address: KafkaAddress, topic: str, ticks: Iterable[Tick]) -> int:
@@ -84,18 +85,26 @@ def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iter
     except (KafkaError, OSError) as error:
         raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
     try:
-        while not stopping.is_set():
+        last = 0.0  # when it ends at the latest, once it is told to: a new log that no look has seen yet is read first
+        while not last or time.monotonic() < last:
             values: list[bytes] = []
             try:
-                values = [record.value for records in client.poll(timeout_ms=200).values() for record in records]
-                if time.monotonic() - looked > LOOK_SECONDS:
+                ending = stopping.is_set() and not last
+                if ending or time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
                     if (now := _log_of(admin, topic)) != log:
                         log = now
                         client.seek_to_beginning(*partitions)
+                        last = looked + REST_SECONDS if ending else 0.0
+                    elif ending:
+                        return
+                values = [record.value for records in client.poll(timeout_ms=200).values() for record in records]
             except (KafkaError, OSError):
-                stopping.wait(PAUSE_SECONDS)  # both clients reconnect by themselves
+                if stopping.wait(PAUSE_SECONDS):  # else both clients reconnect by themselves
+                    return
             yield values
+            if last and not values:
+                return
     finally:
         client.close(timeout_ms=500)
         admin.close()

@@ -37,7 +37,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The program with simulated prices and a quick line, for all tests of a module."""
     program = Program(tmp_path_factory.mktemp("page"))
     program.write(
-        market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"]}, dashboard={"port": 0, "live_refresh_seconds": 1}
+        market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"], "ticks_per_second": 5},
+        dashboard={"port": 0, "live_refresh_seconds": 0.5},
     )
     program.start()
     yield program

@@ -20,6 +20,7 @@ from stockwatch.tick import now_ms
 
 pytestmark = pytest.mark.timeout(180)
 EXCEPTION_MS = 1_000  # the README's: what the embedded broker can lose when everything is killed
+PRODUCED_MS = 100  # so old are the simulator's ticks at most when it hands them over
 ASLEEP_SECONDS = 50  # longer than every session timeout, request deadline and beat deadline of both sides (45 s at most)
 RECORDED, SPEED, PLAYED_SECONDS = 60_000, 10, 24
 
@@ -90,14 +91,15 @@ def test_a_recording_goes_on_where_it_was_cut_off(flow: Flow, book: Book, number
 
 
 def test_sigterm_in_mid_batch(flow: Flow, book: Book) -> None:
-    """What was produced before the signal is stored when the program has ended; it says 0 and is quick."""
+    """What was produced before the signal is stored when the program has ended; it says 0 and is quick.
+
+    With the embedded broker it is looked at without a producer, which would give the minute's ticks once more.
+    """
     flow.start()
     asked = now_ms()
     assert flow.program.stop(signal.SIGTERM, seconds=5) == 0
-    again = now_ms()
-    flow.start()
-    recovery = (now_ms() - again) / 1000
-    book(flow.ledger("11 SIGTERM in mid-batch", recovery, "the start included", upto=asked - 100))
+    flow.start("clickhouse" if flow.broker == "embedded" else "clickhouse,consumer", flowing=False)
+    book(flow.ledger("11 SIGTERM in mid-batch", upto=asked - PRODUCED_MS))
 
 
 @pytest.mark.full
