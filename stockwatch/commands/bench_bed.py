@@ -76,7 +76,7 @@ def bed() -> Iterator[Bed]:
         try:
             for life in lives:
                 life.start()
-                _until_ready(life)
+                until_ready(life)
             yield Bed(settings, places, store, registry)
         finally:
             store.close()
@@ -84,7 +84,8 @@ def bed() -> Iterator[Bed]:
                 life.stop()
 
 
-def _until_ready(life: Component) -> None:
+def until_ready(life: Component) -> None:
+    """Wait for it within its deadline. Raises what it says then."""
     until = time.monotonic() + life.deadlines.ready
     while True:
         try:

@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stockwatch.assembly.places import engines
+from stockwatch.commands.bench_bed import until_ready
 from stockwatch.commands.bench_flow import Line, ticks
 from stockwatch.component import StoreAddress
 from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse
-from stockwatch.errors import RetryableError, UsageError
+from stockwatch.errors import UsageError
 from stockwatch.health import HealthRegistry
 from stockwatch.settings import Settings, load
 from stockwatch.store import Store
@@ -99,23 +99,11 @@ def _store() -> Iterator[tuple[EmbeddedClickHouse, Store, StoreAddress]]:
         store = Store(places.owner, timeout=120)
         try:
             life.start()
-            _until_ready(life)
+            until_ready(life)
             yield life, store, places.reader
         finally:
             store.close()
             life.stop()
-
-
-def _until_ready(life: EmbeddedClickHouse) -> None:
-    until = time.monotonic() + life.deadlines.ready
-    while True:
-        try:
-            if life.ready():
-                return
-        except RetryableError:
-            if time.monotonic() > until:
-                raise
-        threading.Event().wait(0.05)
 
 
 def _basic(address: StoreAddress) -> str:
