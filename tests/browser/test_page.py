@@ -61,7 +61,7 @@ def test_the_line_moves_and_the_charts_are_never_made_anew(viewer: Viewer) -> No
         15,
         "a line that moves",
     )
-    assert page.inner_text("[data-card=live] .sw-said") != said
+    until(lambda: page.wait_for_timeout(100) or page.inner_text("[data-card=live] .sw-said") != said, 10, "another second")
     marks = page.eval_on_selector_all(".sw-plot .main-svg", "all => all.map(svg => svg.getAttribute('data-same'))")
     assert set(marks) == {"1"}
     assert viewer.troubles == []
