@@ -7,11 +7,12 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from program import ROOT
+from program import ROOT, free_port
 
 SERVE = """
 import sys
@@ -109,3 +110,14 @@ class Engine:
             assert self.process.stdout is not None
             self.process.stdout.close()
             self._errors.close()
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Engine]:
+    """A store on a free port that has said that it runs; ended afterwards."""
+    made = Engine(folder, free_port())
+    try:
+        assert made.said() == "running"
+        yield made
+    finally:
+        made.end()

@@ -24,11 +24,11 @@ from stockwatch import sessions
 from stockwatch.commands.bench_bed import Bed, bed
 from stockwatch.commands.bench_cache import cache
 from stockwatch.commands.bench_candles import candles
-from stockwatch.commands.bench_flow import Line, backfill, latency, replay, throughput, ticks
+from stockwatch.commands.bench_flow import Line, backfill, latency, replay, ticks
 from stockwatch.commands.bench_gateway import gateway
 from stockwatch.commands.bench_group import group
-from stockwatch.commands.bench_rivals import rivals
 from stockwatch.commands.bench_soak import soak
+from stockwatch.commands.bench_throughput import throughput
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.reader import Reader
@@ -181,7 +181,6 @@ def _paint(url: str) -> float | None:
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "throughput": throughput,
-    "rivals": rivals,
     "group": group,
     "gateway": gateway,
     "latency": latency,

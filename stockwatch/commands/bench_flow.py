@@ -1,4 +1,4 @@
-"""Benchmarks of the way from the source to the table: throughput, latency, a replay as fast as it can, a backfill."""
+"""Benchmarks of the way from the source to the table: latency, a replay as fast as it can, a backfill."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from stockwatch.commands.bench_bed import Bed, Measured, bed, consuming, producing
-from stockwatch.engines.bare_kafka import poll_rate, publish, watch_ages
+from stockwatch.engines.bare_kafka import publish, watch_ages
 from stockwatch.health import Metric
 from stockwatch.sessions import Instrument
 from stockwatch.settings import Settings
@@ -18,7 +18,7 @@ from stockwatch.sources.replay import Replay
 from stockwatch.sources.simulator import Simulator
 from stockwatch.tick import Bar, Tick, now_ms
 
-MESSAGES, RATE, RATE_SECONDS = 60_000, 1_000, 15
+RATE, RATE_SECONDS = 1_000, 15
 REPLAYED = 200_000
 BACKFILLED, BACKFILL_MINUTES = 10, 1_900  # tickers, and minutes of each: five sessions of NSE
 LIMIT_SECONDS = 60.0
@@ -31,19 +31,6 @@ def ticks(count: int) -> list[Tick]:
     end = now_ms()
     found = [tick for tick in simulator._ticks(end - (count // 7 + 1) * 1000, end) if isinstance(tick, Tick)]
     return found[:count]
-
-
-def throughput(_settings: Settings) -> list[Line]:
-    """Topic → table, against a bare KafkaConsumer.poll loop over the same topic."""
-    with bed() as here:
-        address, topic = here.places.kafka, here.settings.kafka.topic
-        publish(address, topic, ticks(MESSAGES))
-        bare = poll_rate(address, topic, "bare-1", MESSAGES)
-        with consuming(here, "ours") as consumer:
-            _until_stored(consumer, MESSAGES)
-            ours = MESSAGES / (time.monotonic() - (consumer.first or 0))
-        bare = (bare + poll_rate(address, topic, "bare-2", MESSAGES)) / 2
-    return [("topic → table", f"{ours:,.0f} rows/s", f"bare poll {bare:,.0f}/s, ratio {ours / bare:.2f}", "ratio ≥ 0.6")]
 
 
 def latency(_settings: Settings) -> list[Line]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
-from stockwatch.component.collector import calm_collector, few_heaps
+from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard import addresses
 from stockwatch.errors import AlreadyRunningError, UnavailableError
 from stockwatch.health import HealthRegistry
@@ -42,7 +42,6 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     try:
         _log_to(settings.data_dir / "stockwatch.log", settings.supervisor.log_level)
         _raise_descriptor_limit()
-        few_heaps()
         calm_collector()
         return _supervise(settings, names, lock, browser=browser)
     finally:

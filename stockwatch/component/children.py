@@ -23,10 +23,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a child in its own session, its output appended to `log`. Raises OSError when it cannot be started.
 
-    env: its environment; by default ours without our settings, which hold secrets.
+    env: set beside ours. Our settings are left out: they hold secrets, and a child is told what it needs by file.
     """
-    if env is None:
-        env = {name: value for name, value in os.environ.items() if not name.upper().startswith("STOCKWATCH_")}
+    ours = {name: value for name, value in os.environ.items() if not name.upper().startswith("STOCKWATCH_")}
+    environment = {**ours, **(env or {})}
     parent, libc = os.getpid(), _libc
 
     def die_with_parent() -> None:  # runs in the child between fork and exec
@@ -43,7 +43,7 @@ def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> s
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=dict(env),
+                env=environment,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -52,7 +52,7 @@ def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> s
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env=dict(env),
+            env=environment,
             start_new_session=True,
         )
 

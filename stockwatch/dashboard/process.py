@@ -50,10 +50,9 @@ class DashboardProcess:
         flags = {**FLAGS, "server.address": self._settings.dashboard.host, "server.port": str(self._port)}
         command = [sys.executable, "-m", "stockwatch.dashboard.streamlit_run", "run", str(APP)]
         command += [part for name, value in flags.items() for part in (f"--{name}", value)]
-        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("STOCKWATCH_")}
-        root = str(APP.parent.parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
-        self._process = spawn([*command, "--", str(self._file)], self._settings.data_dir / "dashboard.log", environment)
+        path = os.pathsep.join(filter(None, [str(APP.parent.parent.parent), os.environ.get("PYTHONPATH", "")]))
+        log = self._settings.data_dir / "dashboard.log"
+        self._process = spawn([*command, "--", str(self._file)], log, {"PYTHONPATH": path})
 
     def ready(self) -> bool:
         """True once the page answers."""

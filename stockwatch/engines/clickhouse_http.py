@@ -169,7 +169,7 @@ class Gateway:
 
     def _kill(self, ids: list[str]) -> None:
         for query in [query for query in list(self._running.values()) if query.id in ids]:
-            query.cancel()
+            query.cancel(marked=True)
 
     def _text(self, error: BaseException) -> str:
         return said(error, self._version, {str(self._folder): "incoming"})

@@ -213,20 +213,27 @@ class Query:
         if self._direct and self.error is None:
             yield self._direct
 
-    def cancel(self) -> None:
-        """End it, in a thread of its own: the engine stops only when its pipe is read, and not before it has begun."""
-        if not self.cancelled and not self.done.is_set():
-            self.cancelled = True
-            threading.Thread(target=self._end, args=[os.dup(self._reading)], name="clickhouse kill", daemon=True).start()
+    def cancel(self, *, marked: bool = False) -> None:
+        """End it, in a thread of its own: the engine stops only when its pipe is read, and not before it has begun.
 
-    def _end(self, reading: int) -> None:
+        marked: a KILL QUERY that is on its way marks it; until then it is left alone, so that this KILL finds it and can say so.
+        """
+        if (marked or not self.cancelled) and not self.done.is_set():
+            self.cancelled = self.cancelled or not marked
+            arguments = [os.dup(self._reading), marked]
+            threading.Thread(target=self._end, args=arguments, name="clickhouse kill", daemon=True).start()
+
+    def _end(self, reading: int, marked: bool) -> None:
+        mine = f"Settings['{MARK}'] = {quoted(self.id)}"
+        look = f"SELECT max(is_cancelled) FROM system.processes WHERE {mine}"  # noqa: S608 - the id is quoted
+        statement = look if marked else f"KILL QUERY WHERE {mine} ASYNC"
         waiting = select.poll()
         waiting.register(reading, select.POLLIN)
         handle = self._connect()
         try:
             while not self.done.is_set():
-                handle.query(f"KILL QUERY WHERE Settings['{MARK}'] = {quoted(self.id)} ASYNC")
-                if waiting.poll(50):
+                answer = handle.query(statement, "TSV").bytes()
+                if (answer == b"1\n" or not marked) and waiting.poll(50):
                     with contextlib.suppress(BlockingIOError):
                         while os.read(reading, _PIECE):
                             pass

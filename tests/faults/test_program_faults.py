@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 from apache_kafka import ApacheKafka
-from engine import Engine
+from engine import Engine, running
 from feed import Feed
 from flow import PARTS, SYMBOLS, Flow, frozen
 from ledger import Book, Ledger
-from program import Program, free_port, until
+from program import Program, until
 
 from stockwatch.tick import now_ms
 
@@ -114,12 +114,8 @@ def test_the_machine_asleep(flow: Flow, book: Book, request: pytest.FixtureReque
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A store that several programs share."""
-    made = Engine(tmp_path / "store", free_port())
-    try:
-        assert made.said() == "running"
+    with running(tmp_path / "store") as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.mark.full

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine import Engine
+from engine import Engine, running
 from flow import Flow, frozen, hold
 from ledger import Book
 from program import Program, free_port
@@ -28,12 +28,8 @@ MEGABYTE = 1 << 20
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A store that outlives the programs."""
-    made = Engine(tmp_path_factory.mktemp("store"), free_port())
-    try:
-        assert made.said() == "running"
+    with running(tmp_path_factory.mktemp("store")) as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture

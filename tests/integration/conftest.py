@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
-from engine import Engine
-from program import free_port
+from engine import Engine, running
+from redis_server import RedisServer, Sides
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    made = Engine(tmp_path_factory.mktemp("gateway"), free_port())
-    try:
-        assert made.said() == "running"
+    with running(tmp_path_factory.mktemp("gateway")) as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +46,21 @@ def table(client: Client) -> Iterator[str]:
     client.command(f"CREATE TABLE {name} (a Int64, s String) ENGINE = MergeTree ORDER BY a")
     yield name
     client.command(f"DROP TABLE {name}")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    made = RedisServer(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def sides(server: RedisServer) -> Iterator[Sides]:
+    """Those who write quotes into it, and the one who reads them."""
+    made = Sides(server)
+    yield made
+    for writer in made.writers:
+        writer.close()
+    made.reader.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from engine import Engine
-from program import free_port, until
+from engine import Engine, running
+from program import until
 
 ROWS = 10_000_000
 MOST = 150_000_000  # bytes of memory that the store's process may take more
@@ -19,12 +19,8 @@ MOST = 150_000_000  # bytes of memory that the store's process may take more
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A store of its own, warmed up: what it takes once is not counted."""
-    made = Engine(tmp_path_factory.mktemp("memory"), free_port())
-    try:
-        assert made.said() == "running"
+    with running(tmp_path_factory.mktemp("memory")) as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture(scope="module")

@@ -112,8 +112,7 @@ def test_a_query_has_its_id_and_no_other_may_have_it(http: httpx.Client) -> None
     assert "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)" in again.text
     assert again.headers["X-ClickHouse-Exception-Code"] == "216"
     killed = http.post("/", content="KILL QUERY WHERE query_id = 'long' SYNC FORMAT JSONCompact")
-    assert killed.status_code == 200, killed.text
-    assert not killed.text or killed.json()["rows"] == 1  # met once on a loaded machine: killed, and no row about it
+    assert killed.json()["rows"] == 1
     asking.join(15)
     assert (ended[0].status_code, ended[0].headers["X-ClickHouse-Exception-Code"]) == (500, "394")
     assert http.post("/", params={"query_id": "long"}, content="SELECT 1").text == "1\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,6 @@ from stockwatch.cache import KEEP_MS, QuoteWriter, quote_key, word_key
 from stockwatch.tick import Tick, encode, now_ms
 
 pytestmark = needed
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    made = RedisServer(tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def sides(server: RedisServer) -> Iterator[Sides]:
-    made = Sides(server)
-    yield made
-    for writer in made.writers:
-        writer.close()
-    made.reader.close()
 
 
 def test_the_newest_by_the_exchanges_time_stays(sides: Sides) -> None:

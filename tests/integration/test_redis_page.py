@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,6 @@ from stockwatch.settings import load
 from stockwatch.store import Store
 
 pytestmark = needed
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    made = RedisServer(tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def sides(server: RedisServer) -> Iterator[Sides]:
-    made = Sides(server)
-    yield made
-    for writer in made.writers:
-        writer.close()
-    made.reader.close()
 
 
 def test_the_program_goes_on_whatever_its_cache_does(program: Program, server: RedisServer) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from engine import Engine
-from program import free_port
+from engine import Engine, running
 from scripted_market import ScriptedMarket
 from yahoo_stub import YahooStub
 
@@ -129,12 +128,8 @@ class Watch:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(tmp_path / "store", free_port())
-    try:
-        assert made.said() == "running"
+    with running(tmp_path / "store") as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.mark.slow

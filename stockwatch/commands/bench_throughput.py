@@ -1,4 +1,4 @@
-"""`bench rivals`: topic → table beside what people write by hand: confluent-kafka in batches, and one insert a row.
+"""`bench throughput`: topic → table beside a bare poll loop and what people write by hand: confluent-kafka, one insert a row.
 
 The same messages, the same engines, the same batches of BATCH_ROWS, the same table; by turns, in one run.
 """
@@ -20,7 +20,7 @@ from stockwatch.store import TICK_FIELDS, Store
 MESSAGES, ONE_BY_ONE = 120_000, 300
 
 
-def rivals(_settings: Settings) -> list[Line]:
+def throughput(_settings: Settings) -> list[Line]:
     """Rows a second from the topic into the table: ours, a plain confluent-kafka consumer's, the seed's."""
     given = ticks(MESSAGES)
     with bed() as here:
