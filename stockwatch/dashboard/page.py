@@ -84,7 +84,7 @@ def charts(reader: Reader, symbols: list[str]) -> None:
         "minutes": page.candle_minutes,
         "widths": list(CANDLE_MINUTES),
         "count": page.candle_count,
-        "room": room(page.host, page.port),
+        "room": room(page.host, int(st.get_option("server.port"))),  # the one in use: the setting may be 0, or taken
     }
     the_stage()(data=data, key="stage", on_pick_change=picked)
     place("room")
