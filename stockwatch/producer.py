@@ -19,6 +19,7 @@ from stockwatch.sources import Source
 from stockwatch.tick import Bar, Tick, encode
 
 ROOM_SECONDS = 0.5  # how long one step waits for a full outbox
+RETRY_SECONDS = 2.0  # while Kafka is away: it stands being asked, and what waits grows meanwhile
 
 
 class Producer(Worker):
@@ -94,7 +95,7 @@ class Producer(Worker):
                 partition = self._partition_of.get((entry.topic, entry.key))
                 future = self._kafka.send(entry.topic, value=entry.value, key=entry.key, partition=partition)
             except KafkaTimeoutError as error:
-                raise BrokerError(f"Kafka takes no messages: {error}") from error
+                raise BrokerError(f"Kafka takes no messages: {error}", retry_after=RETRY_SECONDS) from error
             self._unsent.popleft()
             future.add_callback(self._acknowledged, entry)
             future.add_errback(self._refused.append)

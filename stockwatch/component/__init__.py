@@ -189,14 +189,15 @@ class KafkaAddress:
     """How to talk to a broker, whichever it is. `security` goes to kafka-python as it is and is never printed."""
 
     bootstrap_servers: tuple[str, ...]
-    session_timeout_ms: int = 10_000  # Apache Kafka wants >= 6000; the embedded broker joins in half of it
-    heartbeat_interval_ms: int = 3_000
+    session_timeout_ms: int = 6_000  # the least that Apache Kafka takes: so long a dead member's partitions wait for the next
+    heartbeat_interval_ms: int = 2_000
     keeps_log: bool = True  # False: the log dies with the broker, so the outbox keeps what is not stored yet
     security: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments for every kafka-python client."""
-        return {"bootstrap_servers": list(self.bootstrap_servers), **self.security}
+        # By default kafka-python waits up to 30 s between two tries, long after the broker is back.
+        return {"bootstrap_servers": list(self.bootstrap_servers), "reconnect_backoff_max_ms": 1_000, **self.security}
 
 
 @dataclass(frozen=True)

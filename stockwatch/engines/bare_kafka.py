@@ -67,7 +67,8 @@ def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iter
     """What is published from now on, poll by poll (may be empty), until `stopping`. Raises BrokerError when Kafka is not there.
 
     Without a group, so it takes nothing from the consumer. Kafka that goes away later is waited for. A topic that was made anew
-    (the embedded broker's next life) is read from its start: the place in the old log means nothing in it.
+    (the embedded broker's next life) is read from its start: the place in the old log means nothing in it. What was read there
+    before the change was seen lies ahead of what is read then, so it does not end before it has come so far again.
     """
     options = {**address.client_options(), "bootstrap_timeout_ms": 5_000}
     try:
@@ -86,6 +87,7 @@ def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iter
         raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
     try:
         last = 0.0  # when it ends at the latest, once it is told to: a new log that no look has seen yet is read first
+        ahead: dict[TopicPartition, int] = {}  # how far a new log had been read when it was begun again
         while not last or time.monotonic() < last:
             values: list[bytes] = []
             try:
@@ -94,10 +96,12 @@ def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iter
                     looked = time.monotonic()
                     if (now := _log_of(admin, topic)) != log:
                         log = now
+                        ahead = {one: client.position(one, timeout_ms=0) or 0 for one in partitions}
                         client.seek_to_beginning(*partitions)
-                        last = looked + REST_SECONDS if ending else 0.0
-                    elif ending:
-                        return
+                    if ending:
+                        last = looked + REST_SECONDS
+                if last and all((client.position(one, timeout_ms=0) or 0) >= place for one, place in ahead.items()):
+                    return
                 values = [record.value for records in client.poll(timeout_ms=200).values() for record in records]
             except (KafkaError, OSError):
                 if stopping.wait(PAUSE_SECONDS):  # else both clients reconnect by themselves

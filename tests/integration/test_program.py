@@ -25,9 +25,9 @@ def test_it_starts_everything_and_ends_in_order(program: Program, number: signal
     lines = [" ".join(child.cmdline()) for child in children]
     assert any("tansu" in line for line in lines)
     assert any("streamlit" in line for line in lines)
+    until(lambda: "SIMULATED" in program.console(), 5, "the start's last line, said after it is healthy")
     assert program.stop(number) == 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert "SIMULATED" in program.console()
     assert "Traceback" not in program.console()
 
 
