@@ -12,11 +12,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stockwatch.engines import clickhouse_guard_lists as lists
 from stockwatch.engines import clickhouse_guard_tree as tree
 from stockwatch.engines.clickhouse_request import BadRequestError
+from stockwatch.engines.clickhouse_statement import LITERALS_ONLY, values_as_select
 
 _CONTROL = {"SetQuery", "UseQuery", "KillQueryQuery", "OptimizeQuery"}
 _NAME = r"(?:\w+|`[^`\\]+`)"
@@ -38,6 +40,7 @@ _VALUES = re.compile(
 )
 _STRING = re.compile(r"'(?:[^'\\]|\\.|'')*+'", re.DOTALL)
 _LITERALS = re.compile(r"(?:[\s\d.,()\[\]{}:;+\-]|\d[eE]|NULL\b|TRUE\b|FALSE\b|NAN\b|INF\b|DEFAULT\b)*+", re.IGNORECASE)
+_VALUES_CHECKED = 1 << 18  # bytes of VALUES that may call functions
 KEPT, KEPT_LENGTH = 512, 8192  # verdicts on short statements that only read
 
 
@@ -81,6 +84,20 @@ def refusal(handle: Any, sql: str, parameters: Mapping[str, str], *, has_data: b
         for table in verdict.bare:
             tree.check_table(database, table)
     return verdict.reads
+
+
+def checked_values(handle: Any, path: Path, parameters: Mapping[str, str]) -> str:
+    """VALUES may hold expressions, which reach files as those of a SELECT do: checked as one, or not evaluated at all.
+
+    Returns the settings for the INSERT. Raises BadRequestError.
+    """
+    if path.stat().st_size > _VALUES_CHECKED:
+        return LITERALS_ONLY
+    text = path.read_text("utf-8", "replace").rstrip(" \t\r\n;")
+    path.write_text(text)  # its last semicolon is no value
+    if asked := values_as_select(text):
+        refusal(handle, asked, parameters, has_data=False, read_only=True)
+    return ""
 
 
 def check_settings(handle: Any, settings: Mapping[str, str], *, read_only: bool) -> None:

@@ -7,7 +7,9 @@ the folder where the program was started.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,11 +22,15 @@ CONSTANT = (
     "allow_introspection_functions", "parallel_replicas_custom_key", "select", "order", "sort", "filter", "url_base",
     "format_display_secrets_in_show_and_select", "rename_files_after_processing",
 )  # fmt: skip
+# By default a thread that worked once stays for good: 130 of them after a minute, each with its heap and three files of /proc.
+IDLE_THREADS = 8
 _OWNS = "SELECT, INSERT, ALTER, CREATE, DROP, TRUNCATE, OPTIMIZE, SHOW, KILL QUERY"
 _CONFIGURATION = """<clickhouse>
   <users_config>{users}</users_config>
   <user_files_path>{nothing}</user_files_path>
   <format_schema_path>{nothing}</format_schema_path>
+  <max_thread_pool_free_size>{idle}</max_thread_pool_free_size>
+  {disk}
 </clickhouse>
 """
 _USERS = """<clickhouse>
@@ -42,8 +48,8 @@ _USERS = """<clickhouse>
 """
 
 
-def write_configuration(folder: Path) -> Path:
-    """Write it into `folder` (0700; files 0600), anew at each start. Returns the path for the connection's `config-file`."""
+def write_configuration(folder: Path, disk: str = "") -> Path:
+    """Write it into `folder` (0700; files 0600) unless it is there. Returns the path for the connection's `config-file`."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     nothing = folder / "nothing"  # where files of users would be: an empty folder
@@ -52,7 +58,8 @@ def write_configuration(folder: Path) -> Path:
     users = _USERS.format(constraints=constraints, owner=OWNER_ROLE, reader=READER_ROLE, owns=_OWNS)
     _write(folder / "users.xml", users)
     place = escape(str(nothing.absolute())) + "/"
-    _write(folder / "config.xml", _CONFIGURATION.format(users=escape(str((folder / "users.xml").absolute())), nothing=place))
+    users_path = escape(str((folder / "users.xml").absolute()))
+    _write(folder / "config.xml", _CONFIGURATION.format(users=users_path, nothing=place, idle=IDLE_THREADS, disk=disk))
     return (folder / "config.xml").absolute()
 
 
@@ -62,6 +69,9 @@ def become(handle: Any, *, read_only: bool) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # missing, or not ours to read: made anew
+        if stat.S_IMODE(path.lstat().st_mode) == 0o600 and path.read_text(encoding="utf-8") == text:
+            return  # a store is opened again on a full disk too
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

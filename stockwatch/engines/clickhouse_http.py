@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from stockwatch.component.doors import Doors
 from stockwatch.engines.clickhouse_answer import Answer
+from stockwatch.engines.clickhouse_disk import Disk
 from stockwatch.engines.clickhouse_errors import code_of, said, status_of
 from stockwatch.engines.clickhouse_incoming import Incoming, receive
 from stockwatch.engines.clickhouse_lanes import Lane
@@ -41,8 +42,9 @@ Connect = Callable[[], Any]
 class Gateway:
     """The ASGI application and what it needs. `users` maps a name to (password, is read-only)."""
 
-    def __init__(self, connect: Connect, version: str, users: dict[str, tuple[str, bool]], folder: Path) -> None:
+    def __init__(self, connect: Connect, version: str, users: dict[str, tuple[str, bool]], folder: Path, disk: Disk) -> None:
         self._connect, self._version, self._users = connect, version, users
+        self._disk = disk
         self._folder = folder  # for the data of inserts on their way, and for pipes
         writer = next(name for name, (_password, only_reads) in users.items() if not only_reads)
         self._lanes = {writer: Lane(writer)}
@@ -128,7 +130,7 @@ class Gateway:
             raise
         query = Query(
             self._connect, request, user, read_only=is_reader or http.method != "POST", reader=is_reader, session=session,
-            data=incoming.data, folder=self._folder, kill=self._kill,
+            data=incoming.data, folder=self._folder, disk=self._disk, kill=self._kill,
         )  # fmt: skip
         self._running[query.id] = query
         loop = asyncio.get_running_loop()

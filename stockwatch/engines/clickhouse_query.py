@@ -17,17 +17,16 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
-from stockwatch.engines.clickhouse_guard import refusal
+from stockwatch.engines.clickhouse_disk import Disk
+from stockwatch.engines.clickhouse_guard import checked_values, refusal
 from stockwatch.engines.clickhouse_native import empty_block
 from stockwatch.engines.clickhouse_request import BadRequestError, Request
 from stockwatch.engines.clickhouse_session import Session, prepared
 from stockwatch.engines.clickhouse_statement import (
-    LITERALS_ONLY,
     first_word,
     kill_query,
     quoted,
     split_format,
-    values_as_select,
     with_user,
 )
 
@@ -36,7 +35,6 @@ MARK = "cluster_for_parallel_replicas"  # a setting without effect here: carries
 _PIECE = 1 << 18
 _PIPE = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux's; elsewhere a pipe keeps its size
-_VALUES_CHECKED = 1 << 18  # bytes of VALUES that may call functions
 # A million rows in a row group, the default, cost 380 MB on their way out.
 _FORMAT_SETTINGS = {"Parquet": {"output_format_parquet_row_group_size": "100000"}}
 
@@ -46,7 +44,7 @@ class Query:
 
     def __init__(
         self, connect: Connect, request: Request, user: str, *, read_only: bool, reader: bool, session: Session | None,
-        data: Path | None, folder: Path, kill: Callable[[list[str]], None],
+        data: Path | None, folder: Path, disk: Disk, kill: Callable[[list[str]], None],
     ) -> None:  # fmt: skip
         self.request, self.user, self.id = request, user, request.query_id or str(uuid.uuid4())
         self.error: Exception | None = BadRequestError(1002, "UNKNOWN_EXCEPTION", "The query has not ended")  # until it has
@@ -58,7 +56,7 @@ class Query:
         self.on_done: Callable[[], None] = lambda: None
         self._connect, self._read_only, self._reader = connect, read_only, reader
         self._session, self._data = session, data
-        self._kill = kill
+        self._disk, self._kill = disk, kill
         self._direct = b""
         self._path = folder / f"{uuid.uuid4().hex}.pipe"
         os.mkfifo(self._path, 0o600)
@@ -110,7 +108,14 @@ class Query:
         sql = with_user(request.sql, self.user) if request.insert is None else request.sql
         reads = refusal(handle, sql, request.parameters, has_data=request.insert is not None, read_only=self._read_only)
         handle.set_progress_callback(self._count)
-        if request.insert is not None:
+        if reads:
+            self._carry_out(handle, sql, reads=True)
+            return
+        with self._disk.writing("INSERT" if request.insert is not None else first_word(sql)):
+            self._carry_out(handle, sql, reads=False)
+
+    def _carry_out(self, handle: Any, sql: str, *, reads: bool) -> None:
+        if self.request.insert is not None:
             self._insert(handle)
         elif (kill := kill_query(sql, MARK)) is not None and not reads:
             self._end_others(handle, kill.condition, kill.mode)
@@ -149,20 +154,10 @@ class Query:
             raise BadRequestError(48, "NOT_IMPLEMENTED", "An INSERT without its data is not supported here")
         settings = ""
         if insert.format.upper() == "VALUES":
-            settings = self._checked_values(handle, path)
+            settings = checked_values(handle, path, self.request.parameters)
         if not path.stat().st_size:  # nothing to insert; the table has to be there all the same, and Parquet is never empty
             insert = type(insert)(insert.target, insert.settings, "CSV", insert.data_start)
         self._sum_up(handle.query(insert.from_file(str(path), settings), params=self.request.parameters))
-
-    def _checked_values(self, handle: Any, path: Path) -> str:
-        """VALUES may hold expressions, which reach files as those of a SELECT do: checked as one, or not evaluated at all."""
-        if path.stat().st_size > _VALUES_CHECKED:
-            return LITERALS_ONLY
-        text = path.read_text("utf-8", "replace").rstrip(" \t\r\n;")
-        path.write_text(text)  # its last semicolon is no value
-        if asked := values_as_select(text):
-            refusal(handle, asked, self.request.parameters, has_data=False, read_only=True)
-        return ""
 
     def _end_others(self, handle: Any, condition: str, mode: str) -> None:
         """Queries that wait for a slow reader end only when somebody reads: the gateway has to help the engine's KILL."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from chdb._exceptions import ChdbError
 
 from stockwatch.component import Deadlines
 from stockwatch.component.serving import ServerThread, listen
+from stockwatch.engines.clickhouse_disk import CONFIGURATION, Disk
 from stockwatch.engines.clickhouse_guard_roles import write_configuration
 from stockwatch.engines.clickhouse_http import HOME, Gateway, kill_queries
 from stockwatch.engines.external import StoreProbe
@@ -36,6 +36,7 @@ class EmbeddedClickHouse:
         self._data_dir, self._folder = data_dir, data_dir / "clickhouse"
         self._port, self._report, self._probe = port, reporter, probe
         self._configuration = data_dir / "configuration" / "config.xml"
+        self._disk = Disk(self._folder, self._connect)
         self._root: Any = None
         self._gateway: Gateway | None = None
         self._server: ServerThread | None = None
@@ -48,21 +49,27 @@ class EmbeddedClickHouse:
             READER: (_password(self._data_dir / "clickhouse.reader.password"), True),
         }
         incoming = self._data_dir / "incoming"
-        shutil.rmtree(incoming, ignore_errors=True)  # what a killed life was about to insert; Kafka or the outbox has it
-        incoming.mkdir(mode=0o700)
-        self._configuration = write_configuration(self._data_dir / "configuration")
+        incoming.mkdir(mode=0o700, exist_ok=True)  # kept: a full disk may have no room for a new one
+        for left in incoming.iterdir():
+            left.unlink()  # what a killed life was about to insert; Kafka or the outbox has it
+        self._configuration = write_configuration(self._data_dir / "configuration", CONFIGURATION)
         self._root = self._open()
         try:
             listener = listen("127.0.0.1", self._port)
         except UnavailableError:
             self._root.close()
             raise
-        self._gateway = Gateway(self._connect, chdb.engine_version, users, incoming)
+        self._disk.opened()
+        self._gateway = Gateway(self._connect, chdb.engine_version, users, incoming, self._disk)
         self._server = ServerThread(self._gateway.app, listener, "clickhouse gateway")
         self._server.start()
 
     def _open(self) -> Any:
+        is_new = not self._folder.exists()
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        if is_new and (short := self._disk.shortage()):
+            self._folder.rmdir()
+            raise UnavailableError(f"{short}: free some space and start again")
         try:
             root = self._connect()
             root.query(f"CREATE DATABASE IF NOT EXISTS {HOME} ENGINE = Atomic")
@@ -98,6 +105,11 @@ class EmbeddedClickHouse:
             self._report.degraded(str(error))
             return
         self._silent = 0
+        if self._disk.is_damaged():
+            raise ComponentFailedError(f"a write to the disk under {self._folder} has failed: the store is opened again")
+        if short := self._disk.shortage():
+            self._report.degraded(f"{short}: free some space, nothing is lost meanwhile")
+            return
         self._report.running(f"embedded on 127.0.0.1:{self._port}", query_ms=took)
 
     def stop(self) -> None:
@@ -108,6 +120,7 @@ class EmbeddedClickHouse:
         if self._gateway is not None:
             self._gateway.close()
             kill_queries(self._connect)
+        self._disk.close()
         if self._root is not None:
             root, self._root = self._root, None
             with contextlib.suppress(ChdbError, RuntimeError):  # it is going away

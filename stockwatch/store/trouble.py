@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from stockwatch.errors import StoreError, UnavailableError
 
 _NO_SPACE = 243
+_FULL = re.compile(r"the disk under .+? is full(?: \([^)]*\))?")
 # Unknown user, wrong or required password, access denied, authentication failed; no such cluster in the server's configuration.
 _HOPELESS = {192, 193, 194, 497, 516, 701}
 _NO_MACRO = "No macro"  # 'shard' or 'replica': replicated tables need both in the servers' configuration
@@ -29,7 +30,9 @@ def named_trouble(url: str) -> Iterator[None]:
         text = re.sub(r"\s+", " ", str(error).rpartition("server response: ")[2]).strip()[:300]
         kind = UnavailableError if (code and int(code.group(1)) in _HOPELESS) or _NO_MACRO in text else StoreError
         if code and int(code.group(1)) == _NO_SPACE:
-            raise StoreError(f"the disk of ClickHouse at {url} is full: free some space, nothing is lost meanwhile") from error
+            where = _FULL.search(text)  # the embedded store says which disk
+            what = where[0] if where else f"the disk of ClickHouse at {url} is full"
+            raise StoreError(f"{what}: free some space, nothing is lost meanwhile") from error
         raise kind(f"ClickHouse refused: {text}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreError(f"ClickHouse at {url} cannot be reached: {type(error).__name__}") from error

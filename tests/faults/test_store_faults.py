@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from stockwatch.tick import now_ms
 pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 AWAY_SECONDS = 30
 SLOW_SECONDS, SLOW_FOR = 3, 20
-DISK_MB, LEFT_MB = 256, 40
-MEGABYTE = 1 << 20
+DISK_MB, FULL_SECONDS = 256, 10
+MEGABYTE, PAGE = 1 << 20, 4096
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +88,9 @@ def test_the_store_frozen(flow: Flow, engine: Engine, book: Book) -> None:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own."""
-    folder = tmp_path / "disk"
+def disk(program: Program) -> Iterator[Path]:
+    """A small file system under the program's data folder, the store's in it."""
+    folder = program.data_dir
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0700", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode != 0:
@@ -98,28 +99,48 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@contextlib.contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """Not a byte is left: whatever somebody gives back is taken within milliseconds. All of it is given back at the end."""
+    enough = threading.Event()
+    ballast = disk / "ballast"
+
+    def fill() -> None:
+        with ballast.open("wb", buffering=0) as file:
+            while not enough.wait(0.002):
+                for size in (MEGABYTE, PAGE, 1):
+                    with contextlib.suppress(OSError):  # until this size finds no room
+                        while file.write(bytes(size)):
+                            pass
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        filling.join()
+        ballast.unlink()
+
+
 @pytest.mark.parametrize("flow", ["embedded", "apache"], indirect=False)
 def test_the_disk_under_the_store_is_full(
     flow: str, request: pytest.FixtureRequest, program: Program, disk: Path, book: Book
 ) -> None:
-    engine = Engine(disk, free_port())
-    try:
-        assert engine.said() == "running"
-        running = by_address(request, program, engine, engine.port)
-        running.start()
-        ballast = disk / "ballast"
-        with ballast.open("wb", buffering=0) as file:
-            while (left := os.statvfs(disk)).f_bavail * left.f_frsize > LEFT_MB * MEGABYTE:
-                file.write(bytes(MEGABYTE))
-            hold(3)  # as a disk fills: not within a moment
-            with contextlib.suppress(OSError):  # until it is full
-                while file.write(bytes(MEGABYTE)):
-                    pass
-        running.until(lambda: "disk" in running.error_of("consumer"), 30, "it is felt")
-        hold(10)
-        ballast.unlink()
-        room = now_ms()
-        book(running.ledger("8 disk full under the store", running.fresh(room)))
-        program.kill()
-    finally:
-        engine.end()
+    running = Flow(program, flow)
+    kafka = {} if flow == "embedded" else {**request.getfixturevalue("apache").settings, "topic": running.topic}
+    running.write(kafka=kafka)
+    running.start()
+    with filled(disk):
+        running.until(lambda: running.error_of("consumer").startswith(f"the disk under {disk}"), 30, "it is felt")
+        hold(FULL_SECONDS)
+        assert "free some space" in running.error_of("consumer"), running.states()
+        assert f"the disk under {disk}" in running.error_of("clickhouse"), running.states()
+    room = now_ms()
+    recovery = running.fresh(room)
+    seen = running.newest()
+    book(running.ledger("8 disk full under the store", recovery))
+    assert running.end() == 0
+    running.start(flowing=False)  # what was only in the engine's memory is not there any more
+    book(running.ledger("8 disk full under the store, started again", upto=seen))
+    assert running.end() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +13,10 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from engine import Engine
-from program import free_port, until
+from program import ROOT, free_port, until
 from urllib3.exceptions import HTTPError
+
+from stockwatch.engines.clickhouse_disk import KEPT_FREE
 
 Open = Callable[..., Engine]
 
@@ -134,3 +138,73 @@ def test_passwords_are_made_once_and_for_their_user_alone(opened: Open) -> None:
     assert engine.said() == "running"
     assert files[0].read_text().strip() == secrets[0]
     assert len(files[1].read_text().strip()) >= 24
+
+
+def test_it_leaves_room_on_its_disk(opened: Open) -> None:
+    engine = opened()
+    assert engine.said() == "running"
+    kept = engine.client().command("SELECT keep_free_space FROM system.disks WHERE name = 'default'")
+    assert kept == KEPT_FREE  # of the configuration, so that every store has it, however old
+
+
+FAILING = """
+import resource, sys
+from pathlib import Path
+import clickhouse_connect
+from stockwatch.component import StoreAddress
+from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse
+from stockwatch.engines.external import StoreProbe
+from stockwatch.errors import ComponentFailedError, StoreError
+from stockwatch.health import HealthRegistry
+from stockwatch.store import Store
+
+folder, port = Path(sys.argv[1]), int(sys.argv[2])
+address = StoreAddress(f"http://127.0.0.1:{port}", "stockwatch", "stockwatch", password_file=folder / "clickhouse.password")
+
+def life():
+    made = EmbeddedClickHouse(folder, port, HealthRegistry(["clickhouse"]).reporter("clickhouse"), StoreProbe(address, []))
+    made.start()
+    made.ready()
+    made.beat()
+    return made
+
+def put():  # without data of its own, whose file would be refused first
+    store.command(
+        "INSERT INTO ticks (source, symbol, at, price, day_volume, kafka_partition, kafka_offset)"
+        " SELECT 'simulator', 'TCS.NS', 1764000000 + number, sipHash64(number), number, 0, number FROM numbers(40000)"
+    )
+
+engine, store = life(), Store(address)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # what a part's file has more than that is not written, and chDB says nothing
+try:
+    put()
+    print("acknowledged", flush=True)
+except StoreError as error:
+    print(error, flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+try:
+    engine.beat()
+    print("well", flush=True)
+except ComponentFailedError as error:
+    print(error, flush=True)
+engine.stop()
+engine = life()
+put()
+print(store.command("SELECT count() FROM ticks FINAL WHERE NOT ignore(*)"), flush=True)
+store.close()
+engine.stop()
+"""
+
+
+def test_what_the_engine_could_not_write_is_not_acknowledged_and_a_new_life_mends_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, str(tmp_path), str(free_port())],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    store = tmp_path / "clickhouse"
+    assert done.stdout.splitlines() == [
+        f"the disk under {store} is full: free some space, nothing is lost meanwhile",
+        f"a write to the disk under {store} has failed: the store is opened again",
+        "40000",
+    ], done.stderr
