@@ -27,6 +27,7 @@ from stockwatch.commands.bench_candles import candles
 from stockwatch.commands.bench_flow import Line, backfill, latency, replay, ticks
 from stockwatch.commands.bench_gateway import gateway
 from stockwatch.commands.bench_group import group
+from stockwatch.commands.bench_page import page
 from stockwatch.commands.bench_soak import soak
 from stockwatch.commands.bench_throughput import throughput
 from stockwatch.component.collector import calm_collector
@@ -79,7 +80,7 @@ def history(_settings: Settings) -> list[Line]:
         for number in range(42):  # by turns, so that what else the machine does meets both
             symbol = (LONG, SHORT)[number % 2]
             began = time.monotonic()
-            made = reader.candles("yahoo", symbol, sessions.market_of(symbol), end, joins_late=True)
+            made = reader.read_candles("yahoo", symbol, sessions.market_of(symbol), end, 5, 50, joins_late=True)
             runs[symbol].append((time.monotonic() - began) * 1000)
         long, short = (sorted(runs[symbol][1:])[10] for symbol in (LONG, SHORT))
         beside = f"at 1 k {short:.0f} ms, ratio {long / short:.2f}"
@@ -189,6 +190,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {
     "candles": candles,
     "history": history,
     "cache": cache,
+    "page": page,
     "start": start,
     "fresh": fresh,
     "soak": soak,  # takes 20 minutes: only when it is named

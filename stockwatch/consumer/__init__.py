@@ -9,6 +9,7 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
@@ -70,6 +71,7 @@ class Consumer(Worker):
         self._batch = Batch()
         self._finishing = threading.Event()
         self._rows, self._dead, self._rate = 0, 0, Rate()
+        self._stored: dict[str, str] = {}  # when rows were last taken by the store
 
     def open(self) -> None:
         """Join the group. The first poll gets the partitions."""
@@ -123,6 +125,8 @@ class Consumer(Worker):
         rows = len(batch.ticks) + len(batch.bars)
         self._rows, self._dead = self._rows + rows, self._dead + len(batch.dead)
         self._rate.add(rows)
+        if rows:
+            self._stored = {"last_stored": datetime.now(UTC).isoformat(timespec="milliseconds")}
         self._batch = Batch()
         if self._member is not None and not self._member.commit(batch.offsets):
             self.report.beat(rebalances=1)
@@ -132,6 +136,7 @@ class Consumer(Worker):
 
     def _pause(self, seconds: float) -> None:
         """As a worker's, and never long: both engines stand asking well, and what waits grows meanwhile."""
+        self.report.beat(rows_per_second=self._rate.per_second())  # it falls to 0 in sight
         super()._pause(min(seconds, LONGEST_PAUSE_SECONDS))
 
     def ready(self) -> bool:
@@ -151,6 +156,7 @@ class Consumer(Worker):
             rows=self._rows,
             dead_letters=self._dead,
             rows_per_second=self._rate.per_second(),
+            **self._stored,
             **(self._quotes.metrics() | self._judge.metrics()),
         )
         self._quotes.offer((), self._owned())

@@ -12,7 +12,8 @@ import pandas as pd
 from stockwatch.dashboard import numbers
 
 LABEL_STEPS = (15, 30, 60, 120, 240, 480, 1440)  # minutes
-TOUCHES = 0.13  # of the axis: a label so near to a price tag would be touched by it
+MOST_STEPS = 60  # beyond what is in sight at first
+TOUCHES = 0.15  # of the axis: a label so near to a price tag would be touched by it
 
 
 def rises(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -58,11 +59,26 @@ def round_step(span: float, wanted: int) -> float:
     return float(next(size * power for size in (1, 2, 5, 10) if size * power >= raw))
 
 
-def round_steps(low: float, high: float, currency: str, tags: list[float]) -> tuple[list[float], list[str]]:
-    """About five round prices; the label of one that a price tag would touch is blank, its grid line stays."""
+def volume_steps(top: float) -> tuple[list[float], list[str]]:
+    """From 0 by the largest round step that comes three times below a little more than the top; three to five of them."""
+    reach = max(top * 1.06, 3.0)  # shares are whole
+    power = 10.0 ** math.floor(math.log10(reach / 3))
+    step = next(size * power for size in (5, 2, 1) if size * power * 3 <= reach)
+    ticks = [step * number for number in range(int(top * 1.06 // step) + 1)]
+    parts = [numbers.volume(tick).partition(" ") for tick in ticks]
+    return ticks, [f"{float(digits):g}{space}{unit}" for digits, space, unit in parts]
+
+
+def round_steps(
+    low: float, high: float, currency: str, tags: list[float], whole: tuple[float, float] | None = None
+) -> tuple[list[float], list[str]]:
+    """About five round prices from low to high, and on to the ends of `whole`; the label of one that a price tag would touch
+    is blank, its grid line stays."""
     step = round_step(max(high - low, abs(high) * 1e-5), 5)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
-    ticks = [number * step for number in range(math.ceil(low / step - 0.3), math.floor(high / step + 0.3) + 1)]
+    first, last = (min(low, whole[0]), max(high, whole[1])) if whole else (low, high)
+    first, last = max(first, low - MOST_STEPS * step), min(last, high + MOST_STEPS * step)
+    ticks = [number * step for number in range(math.ceil(first / step - 0.3), math.floor(last / step + 0.3) + 1)]
     near = (high - low or 1.0) * TOUCHES
     free = [all(abs(tick - tag) >= near for tag in tags) for tick in ticks]
     return ticks, [numbers.number(tick, currency, places) if alone else "" for tick, alone in zip(ticks, free, strict=True)]

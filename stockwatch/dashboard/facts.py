@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from stockwatch import sessions
 from stockwatch.sessions import Market, SessionStatus
 
@@ -36,11 +34,3 @@ class Facts:
     def at(self) -> int:
         """When the newest price was made."""
         return int(self.quote["at"]) if self.quote else self.newest
-
-
-@dataclass(frozen=True)
-class View(Facts):
-    """And its charts' data: candles.build()'s frame, and the line's at (ms) and price."""
-
-    candles: pd.DataFrame
-    line: pd.DataFrame

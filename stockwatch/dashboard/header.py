@@ -63,7 +63,7 @@ def first_row(view: Facts, health: dict[str, Any]) -> str:
     zone, market = view.market.timezone, view.market
     if view.is_replay and producer(health).get("ended"):
         session = f"○ <b>recording ended</b> {numbers.clock(view.at, zone)} {_zone(view)}"
-    elif market.calendar is None:
+    elif market.calendar is None and is_open(view, health):
         session = f'<span class="up">●</span> <b>{escape(market.code)}</b> · round the clock'
     elif is_open(view, health):
         closes = f" · closes {numbers.clock(view.status.closes_at, zone)} {_zone(view)}" if view.status.closes_at else ""

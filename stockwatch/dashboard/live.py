@@ -2,7 +2,8 @@
 
 A page watches channels; a channel is one part of the page for one ticker, made by the `make` that the Hub is given. All
 pages that watch the same channel get the same bytes. A page that is slow gets the newest state when it is ready, never a
-backlog, and holds up nobody. Channels are made in one thread; everything else happens on the server's event loop.
+backlog, and holds up nobody. Channels are made in a few threads, which mostly wait for the store; everything else happens on
+the server's event loop.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 400  # of all pages together
 LEAST_PAUSE = 0.1  # s between two makings of one channel
-SHARE = 0.3  # of the time that a channel may take of the thread: a costly one comes less often
-IDLE_SECONDS = 1.0
+SHARE = 0.3  # of a core that one channel may take: a costly one comes less often
+MAKERS = 2  # threads: while one waits for the store, or makes what takes long, the other goes on
+LOOK_SECONDS, IDLE_SECONDS = 1.0, 60.0
 Make = Callable[[str], tuple[dict[str, Any], float]]
 
 
@@ -37,7 +39,8 @@ class Channel:
     version: int = 0
     patch: str = ""
     watchers: set[Watcher] = field(default_factory=set)
-    made: tuple[int, dict[str, Any]] = (0, {})  # the thread's own: version and state, ahead of what is published
+    made: tuple[int, dict[str, Any]] = (0, {})  # its maker's own: version and state, ahead of what is published
+    busy: bool = False  # a thread is making it
     due: float = 0.0
     _full: tuple[int, str] = (0, "")
 
@@ -72,11 +75,10 @@ class Hub:
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        self._channels: dict[str, Channel] = {}  # changed on the event loop under the lock, read by the thread
-        self._lock = threading.Lock()
-        self._stir = threading.Event()
+        self._channels: dict[str, Channel] = {}  # changed on the event loop under the lock, read by the threads
+        self._lock = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._makers = 0
 
     def watch(self, watcher: Watcher, names: list[str]) -> None:
         """What this page looks at from now on. On the event loop."""
@@ -90,11 +92,11 @@ class Hub:
                 channel = self._channels.setdefault(name, Channel(name))
                 channel.watchers.add(watcher)
                 watcher.known.setdefault(channel, -1)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-                self._thread.start()
+            for _ in range(self._makers, MAKERS):
+                threading.Thread(target=self._run, name="live", daemon=True).start()
+                self._makers += 1
+            self._lock.notify_all()
         watcher.wake.set()
-        self._stir.set()
 
     def leave(self, watcher: Watcher) -> None:
         """The page is gone. On the event loop."""
@@ -109,6 +111,11 @@ class Hub:
                 watcher.known[channel] = -1
         watcher.wake.set()
 
+    def watching(self, name: str) -> int:
+        """How many pages watch this channel."""
+        with self._lock:
+            return len(self._channels[name].watchers) if name in self._channels else 0
+
     @property
     def channels(self) -> list[str]:
         """What is watched."""
@@ -122,28 +129,41 @@ class Hub:
             self._channels.pop(channel.name, None)
 
     def _run(self) -> None:
-        """The thread: makes what is due; ends when nothing has been watched for a while."""
-        idle = 0
-        while idle < 60:
-            self._stir.clear()
+        """A thread: makes what is due; ends when nothing has been watched for a while."""
+        try:
+            while (channel := self._due()) is not None:
+                self._renew(channel)
+                channel.busy = False
+        except BaseException:
             with self._lock:
-                watched = sorted(self._channels.values(), key=lambda channel: channel.due)
-            idle = 0 if watched else idle + 1
-            for channel in watched:
-                if channel.due <= time.monotonic():
-                    self._renew(channel)
-            next_due = min((channel.due for channel in watched), default=time.monotonic() + IDLE_SECONDS)
-            self._stir.wait(min(max(next_due - time.monotonic(), 0.0), IDLE_SECONDS))
+                self._makers -= 1  # the next page that comes starts another one
+            raise
+
+    def _due(self) -> Channel | None:
+        """The channel that has been due the longest and that no other thread makes, waited for; None: the thread may end."""
+        with self._lock:
+            watched_at = time.monotonic()
+            while True:
+                now = time.monotonic()
+                watched_at = now if self._channels else watched_at
+                if now - watched_at > IDLE_SECONDS:
+                    self._makers -= 1
+                    return None
+                free = [channel for channel in self._channels.values() if not channel.busy]
+                first = min(free, key=lambda channel: channel.due, default=None)
+                if first is not None and first.due <= now:
+                    first.busy = True
+                    return first
+                self._lock.wait(min(first.due - now, LOOK_SECONDS) if first is not None else LOOK_SECONDS)
 
     def _renew(self, channel: Channel) -> None:
-        began = time.monotonic()
+        began, cost = time.monotonic(), time.thread_time()
         try:
             state, pause = self._make(channel.name)
         except Exception:  # a surprise in one part must not end the others; the log has it, the page says so
             log.exception("the page's part %s cannot be made", channel.name)
             state, pause = {"failed": "This part of the page cannot be made now; dashboard.log says why."}, 5.0
-        took = time.monotonic() - began
-        channel.due = time.monotonic() + max(pause, LEAST_PAUSE, took / SHARE - took)
+        channel.due = max(began + max(pause, LEAST_PAUSE), time.monotonic() + (time.thread_time() - cost) / SHARE)
         version, old = channel.made
         change = diff(old, state) if version else ["=", state]
         if change is None or self._loop is None:

@@ -45,11 +45,10 @@ def change(value: float, places: int = 2) -> str:
 
 
 def volume(value: float) -> str:
-    """15 K, 2.85 M: the same in every currency."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+    """1.5 K, 15 K, 2.85 M: the same in every currency."""
+    for size, unit, places in ((1e9, "B", 2), (1e6, "M", 2), (1e3, "K", 1)):
         if value >= size:
-            digits = f"{value / size:.2f}" if value < 10 * size and unit != "K" else f"{value / size:.0f}"
-            return f"{digits} {unit}"
+            return f"{value / size:.{places if value < 10 * size else 0}f} {unit}"
     return f"{value:.0f}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import segno
 import streamlit as st
 
+from stockwatch.dashboard import log
 from stockwatch.dashboard.addresses import room_urls
 from stockwatch.dashboard.reader import Reader
 from stockwatch.dashboard.socket import the_reader
@@ -19,7 +20,8 @@ from stockwatch.errors import StockwatchError
 from stockwatch.settings.sections import CANDLE_MINUTES
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("live.js", "cards.js", "watchlist.js", "alerts.js", "export.js", "stage.js")  # in one: a component has one script
+# In one, for a component has one script; the last uses the others.
+SCRIPTS = ("places.js", "live.js", "cards.js", "watchlist.js", "alerts.js", "export.js", "side.js", "keys.js", "stage.js")
 WAITING_SECONDS = 2.0
 
 st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
@@ -87,7 +89,6 @@ def charts(reader: Reader, symbols: list[str]) -> None:
         "room": room(page.host, int(st.get_option("server.port"))),  # the one in use: the setting may be 0, or taken
     }
     the_stage()(data=data, key="stage", on_pick_change=picked)
-    place("room")
     left, right = st.columns([5, 3])
     with left:
         st.html('<div class="sw-title"><h2>Watchlist</h2><span>a click shows the ticker above</span></div>')
@@ -109,7 +110,7 @@ def room(host: str, port: int) -> str:
     if not found:
         return ""
     code = segno.make(found[0]).svg_inline(scale=5, dark="#10171E", light="#FFFFFF", border=2)
-    return f'<div class="sw-room">{code}<b>{escape(found[0])}</b></div>'
+    return f'<aside class="sw-room" aria-label="Address of this page">{code}<b>{escape(found[0])}</b></aside>'
 
 
 def picked() -> None:
@@ -144,6 +145,8 @@ def main() -> None:
     with st.sidebar:
         st.html('<div class="sw-logo">stockwatch</div>')
         place("side")
+        if log.is_for(st.context.ip_address or "127.0.0.1"):  # None: this machine
+            st.html(f'<a class="sw-log" href="{log.ROUTE}#end" target="_blank">Open the log</a>')
     if symbols := tickers(reader):
         charts(reader, symbols)
     else:

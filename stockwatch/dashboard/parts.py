@@ -6,12 +6,13 @@ A part's name is a JSON list, as the page writes it: its kind and what it is of.
     ["live", symbol, minutes]                        the price line: a card; 0 minutes: the session so far
     ["list"]                                         the watchlist: a row for each ticker
     ["alerts"]                                       the newest alerts: key → time, symbol, change, words
-    ["side"]                                         the sidebar, as HTML
+    ["side"]                                         the sidebar: HTML, and what moves in it (sidebar.side)
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from stockwatch.dashboard import cards, header, notices, reader, sidebar, watchlist
@@ -29,6 +30,7 @@ LIST_SECONDS = 1.0
 SHOWN_ALERTS = 8
 HEAD_SECONDS = 2.0  # a price that grows stale is said by then
 MOST_CANDLES = 1000
+MOST_MADE = 100  # parts that are not made again while nothing is new
 WINDOWS = (0, 15, 60)
 LINES = ("average", "vwap")
 State = dict[str, Any]
@@ -55,11 +57,15 @@ def is_part(name: str) -> bool:
 
 
 class Parts:
-    """Makes the parts. Called in one thread."""
+    """Makes the parts; each by one thread at a time, several at once."""
 
     def __init__(self, of: Reader) -> None:
         self._reader = of
         self._page = of.settings.dashboard
+        self._made: dict[
+            str, tuple[Facts, dict[str, Any], tuple[State, float]]
+        ] = {}  # name → of what, and what; the oldest first
+        self.viewers: Callable[[], int] = lambda: 0  # how many pages are open
 
     def make(self, name: str) -> tuple[State, float]:
         """The part's state, and in how many seconds it is due again."""
@@ -76,7 +82,14 @@ class Parts:
             facts = self._reader.facts(of[0], fresh=self.pause / 2)
             if facts is None:
                 return self._waiting(of[0]), TRY_AGAIN
-            return self._of(kind, facts, of[1:])
+            health = self._reader.health()
+            made = self._made.pop(name, None)
+            if made is None or made[0] is not facts or made[1] is not health:
+                made = facts, health, self._of(kind, facts, health, of[1:])
+            self._made[name] = made
+            if len(self._made) > MOST_MADE:
+                self._made.pop(next(iter(self._made)), None)
+            return made[2]
         except StockwatchError as error:
             return _empty("The store does not answer", f"{error}. Asking again by itself."), TRY_AGAIN
 
@@ -92,8 +105,7 @@ class Parts:
         """The same in words."""
         return "live" if self.pause == AT_ONCE else f"refreshes every {self.pause:g} s"
 
-    def _of(self, kind: str, facts: Facts, of: list[Any]) -> tuple[State, float]:
-        health = self._reader.health()
+    def _of(self, kind: str, facts: Facts, health: dict[str, Any], of: list[Any]) -> tuple[State, float]:
         pause = self.pause if header.is_open(facts, health) or facts.is_replay else max(self.pause, QUIET)
         if kind == "head":
             return self._head(facts, health), min(pause, HEAD_SECONDS)
@@ -154,8 +166,7 @@ class Parts:
         }
 
     def _side(self) -> State:
-        health = self._reader.health()
-        return {"side": f'<div class="sw-side">{sidebar.overall(health)}{sidebar.delay()}{sidebar.components(health)}</div>'}
+        return sidebar.side(self._reader.health(), self.viewers())
 
 
 def _empty(title: str, said: str) -> State:

@@ -24,6 +24,7 @@ from stockwatch.dashboard.parts import Parts, is_part
 from stockwatch.dashboard.reader import Reader
 
 ROUTE = "/stockwatch/live"
+SIDE = '["side"]'  # every page watches it
 BEAT_SECONDS = 1.0
 SEND_SECONDS = 20.0  # a page that takes nothing for so long is gone
 MOST_WATCHED = 16
@@ -40,7 +41,10 @@ def the_reader() -> Reader:
 @cache
 def the_hub() -> Hub:
     """One for all viewers of this process."""
-    return Hub(Parts(the_reader()).make)
+    parts = Parts(the_reader())
+    hub = Hub(parts.make)
+    parts.viewers = lambda: hub.watching(SIDE)
+    return hub
 
 
 async def live(socket: WebSocket) -> None:

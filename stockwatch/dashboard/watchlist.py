@@ -36,14 +36,17 @@ def row(facts: Facts | None, health: dict[str, Any], prices: list[float]) -> Row
 
 
 def alert(found: Alert, zone: ZoneInfo, mark: str) -> Row:
-    """One alert of the list: its time, symbol, change, and the line that the toast says."""
+    """One alert of the list: its time, symbol, change, what else there is to say, and the line that the toast says."""
     way = "up" if found.percent >= 0 else "down"
+    said = describe(found, zone)
+    more = said.removeprefix(f"{found.symbol} ").rsplit(" at ", 1)[0]  # its symbol and time stand beside it
     return {
         "clock": numbers.clock(found.at, zone),
         "symbol": found.symbol,
         "change": f"{'▲' if way == 'up' else '▼'} {numbers.change(found.percent)} %",
         "way": way,
-        "said": describe(found, zone) + mark,
+        "more": more + mark,
+        "said": said + mark,
     }
 
 

@@ -81,7 +81,8 @@ class EmbeddedKafka:
             return None
         self._silent = 0
         memory = round(psutil.Process(process.pid).memory_info().rss / 2**20)
-        self._report.running(f"embedded on 127.0.0.1:{self._port}", messages_per_second=rate, memory_mb=memory)
+        told = {"messages_per_second": rate, "last_message": self._probe.last_message, "memory_mb": memory}
+        self._report.running(f"embedded on 127.0.0.1:{self._port}", **told)
         if memory <= self._memory_mb:
             return None
         reason = f"its memory, {memory} MB, has passed kafka.embedded_memory_mb ({self._memory_mb})"

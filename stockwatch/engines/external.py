@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from datetime import UTC, datetime
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
@@ -40,6 +41,7 @@ class KafkaProbe:
         self._client: KafkaConsumer | None = None
         self._ends: dict[TopicPartition, int] = {}
         self._rate = Rate()
+        self.last_message: str | None = None  # when the logs were last seen to grow (ISO); None before
         self.note = ""  # what is other than the settings say, in plain words
 
     def make_topics(self) -> None:
@@ -96,7 +98,10 @@ class KafkaProbe:
         except KeyError as error:  # what kafka-python makes of a topic that is gone
             raise BrokerError(f"topic {error.args[0].topic} is gone") from error
         if self._ends:
-            self._rate.add(sum(max(end - self._ends.get(partition, 0), 0) for partition, end in ends.items()))
+            grown = sum(max(end - self._ends.get(partition, 0), 0) for partition, end in ends.items())
+            self._rate.add(grown)
+            if grown:
+                self.last_message = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._ends = ends
         return self._rate.per_second()
 
@@ -143,7 +148,8 @@ class ExternalKafka:
     def beat(self) -> None:
         """Away: degraded; the clients reconnect by themselves, so no life ends for it."""
         try:
-            self._report.running(self._detail, messages_per_second=self._probe.messages_per_second())
+            rate = self._probe.messages_per_second()
+            self._report.running(self._detail, messages_per_second=rate, last_message=self._probe.last_message)
         except BrokerError as error:
             self._report.degraded(str(error))
 

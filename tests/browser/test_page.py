@@ -12,7 +12,7 @@ from program import Program, until
 from viewer import Viewer
 
 TEAL, VERMILION = (0x08, 0x75, 0x7D), (0xC4, 0x47, 0x0B)
-COMPONENTS = ["kafka", "clickhouse", "producer", "consumer", "dashboard"]
+COMPONENTS = ["producer", "kafka", "consumer", "clickhouse", "dashboard"]  # as prices travel
 
 
 def paint(page: Page, selector: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from accessible import violations
 from playwright.sync_api import Browser, Page
 from program import Program, until
 
@@ -112,3 +113,7 @@ def test_the_form_fits_and_can_be_read(page: Page, url: str) -> None:
     assert min(seen["input"][2], seen["button"][2]) >= 44  # a finger's size (WCAG 2.5.5)
     assert min(seen["text"], seen["lead"], seen["said"]) >= 4.5
     assert seen["edge"] >= 3
+    assert violations(page) == []
+    send(page, "wrong")  # and what it says to that
+    assert page.get_by_role("alert").count() == 1
+    assert violations(page) == []

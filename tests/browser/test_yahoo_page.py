@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from accessible import violations
+from playwright.sync_api import Browser, Page
 from program import Program, free_port, until
+from scripted_market import ScriptedMarket
 from viewer import Viewer
-from yahoo_day import backfilled, differences, exported, market_around_now, settings
+from yahoo_day import TICKERS, backfilled, differences, exported, market_around_now, settings
 from yahoo_stub import YahooStub
+
+SECONDARY = "rgb(74, 87, 100)"
 
 
 @pytest.fixture(scope="module")
 def yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The program on Yahoo: BTC-USD trades, ETH-USD is closed, GONE-USD is unknown."""
+    """The program on Yahoo: BTC-USD trades, ETH-USD is closed, SOL-USD has been silent for 90 s, GONE-USD is unknown."""
     program = Program(tmp_path_factory.mktemp("yahoo"))
     with YahooStub(program.folder) as stub:
-        stub.market = market_around_now()
-        stub.market.closed.add("ETH-USD")
-        program.write(market=settings(stub), dashboard={"port": 0, "live_refresh_seconds": 1})
+        now = int(time.time())
+        stub.market = market = ScriptedMarket([*TICKERS[:2], "SOL-USD"], now - 2 * 86_400, now + 3_600, time.time)
+        market.closed.add("ETH-USD")
+        market.trades["SOL-USD"] = market.trades["SOL-USD"].query(f"at <= {now - 90} * 1000")
+        program.write(
+            market={**settings(stub), "tickers": [*TICKERS, "SOL-USD"]}, dashboard={"port": 0, "live_refresh_seconds": 1}
+        )
         program.start()
         until(lambda: backfilled(program), 30, "the backfill")
         yield program
@@ -53,6 +63,38 @@ def test_a_closed_market_shows_its_last_session_and_says_so(page: Viewer) -> Non
     for card in ("candles", "volume", "live"):
         assert "LAST SESSION" in shown.inner_text(f"[data-card={card}] .sw-tags")
     assert len(shown.query_selector_all(".boxes path")) == 50
+    assert "Crypto closed" in shown.inner_text(".sw-session")
+    assert shown.inner_text("[data-card=live] h2") == "Price"
+    assert "Market closed" in shown.inner_text("[data-card=live] .sw-said")
+    assert "forming" not in shown.inner_text("[data-card=candles] .sw-said")
+    assert marker(shown) == ("rgb(255, 255, 255)", SECONDARY)
+    assert shown.inner_text("[data-age]") == "—"
+    assert violations(shown) == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ink", "paper"), [("light", SECONDARY, "rgb(255, 255, 255)"), ("dark", "rgb(169, 181, 193)", "rgb(13, 18, 23)")]
+)
+def test_a_price_that_is_too_old_says_so_everywhere(browser: Browser, yahoo: Program, scheme: Any, ink: str, paper: str) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    shown = Viewer(page, yahoo.health()["dashboard_url"]).open("/?ticker=SOL-USD")
+    shown.wait_for_selector(".sw-row .sw-stale")
+    assert re.fullmatch(r"◆ stale · \d+ (s|min) old", shown.inner_text(".sw-row .sw-stale"))
+    assert shown.evaluate("() => getComputedStyle(document.querySelector('.sw-price')).color") == ink
+    assert "STALE" in shown.inner_text("[data-card=live] .sw-tags")
+    assert "STALE" not in shown.inner_text("[data-card=volume] .sw-tags")
+    assert marker(shown) == (paper, ink)
+    assert shown.locator("[data-card=live] .js-line").first.evaluate("line => getComputedStyle(line).stroke") == ink
+    assert "stale" in shown.inner_text(".sw-list tr[data-symbol=SOL-USD]")
+    assert violations(shown) == []
+    page.close()
+
+
+def marker(page: Page) -> tuple[str, str]:
+    """Fill and edge of the line's last point."""
+    script = "point => [getComputedStyle(point).fill, getComputedStyle(point).stroke]"
+    fill, edge = page.locator("[data-card=live] .points path").first.evaluate(script)
+    return fill, edge
 
 
 def test_an_unknown_ticker_is_no_empty_chart(page: Viewer) -> None:

@@ -128,8 +128,10 @@ def test_the_next_class_sees_a_recording_from_its_start(program: Program) -> Non
     program.write(market={**market, "replay_speed": 1})
     program.start()
     until(lambda: program.component("producer")["metrics"].get("played", 0) > 0, 10, "it plays")
-    view = until(lambda: Reader(Connection.load(program.data_dir / "dashboard.json")).view("es"), 10, "a view")
+    page = Reader(Connection.load(program.data_dir / "dashboard.json"))
+    facts = until(lambda: page.facts("es", fresh=0), 10, "facts")
     now = program.component("producer")["metrics"]["now"]
     assert times[0] <= now < times[100]
-    assert max(view.now, int(view.quote["at"]), int(view.line["at"].max()), int(view.candles["start"].max())) <= now
-    assert view.candles["volume"].sum() <= 200
+    line, made = page.line_of(facts), page.candles_of(facts, 5, 50)
+    assert max(facts.now, int(facts.quote["at"]), int(line["at"].max()), int(made["start"].max())) <= now
+    assert made["volume"].sum() <= 200

@@ -35,10 +35,10 @@ def test_the_program_goes_on_whatever_its_cache_does(program: Program, server: R
     for symbol, quote in cache.quotes("simulator", symbols).items():
         stored = page._store.ticks("simulator", symbol, quote["at"], quote["at"] + 1)
         assert quote["price"] in stored["price"].tolist()  # first stored, then here
-    view = page.view("AAPL")
-    assert view is not None
-    stored = page._store.ticks("simulator", "AAPL", view.quote["at"], view.quote["at"] + 1)
-    assert view.quote["price"] in stored["price"].tolist()
+    facts = page.facts("AAPL")
+    assert facts is not None
+    stored = page._store.ticks("simulator", "AAPL", facts.quote["at"], facts.quote["at"] + 1)
+    assert facts.quote["price"] in stored["price"].tolist()
     server.kill()
     before = until(lambda: consumer()["metrics"]["cache"] != "current" and consumer()["metrics"]["rows"], 15, "it is said")
     until(lambda: consumer()["metrics"]["rows"] > before, 10, "rows are stored all the same")

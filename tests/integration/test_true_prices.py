@@ -113,7 +113,7 @@ class Watch:
         for symbol in SYMBOLS:
             newest = self.store.latest_at("yahoo", symbol)
             assert newest is not None
-            made = self.reader.candles("yahoo", symbol, self.market.markets[symbol], newest, joins_late=True)
+            made = self.reader.read_candles("yahoo", symbol, self.market.markets[symbol], newest, minutes, 50, joins_late=True)
             made = made[made["end"] <= self.wall() - PROMISE_MS].set_index("start")[COLUMNS]
             truth = self.market.candles(symbol, minutes, self.wall())
             truth = truth[(truth.index >= made.index[0]) & (truth.index + minutes * 60_000 <= self.wall() - PROMISE_MS)]

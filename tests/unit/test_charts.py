@@ -8,10 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from stockwatch.dashboard import axes, charts, header, numbers, sidebar
 from stockwatch.dashboard.facts import Facts
+from stockwatch.dashboard.figure import Figure
 from stockwatch.sessions import SessionStatus, market_for
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -32,8 +34,13 @@ def frame() -> pd.DataFrame:
     })  # fmt: skip
 
 
+def checked(made: Figure) -> go.Figure:
+    """As plotly's own classes take it, which refuse what plotly.js does not know."""
+    return go.Figure(charts.as_json(made))
+
+
 def test_volume_bars_have_their_candles_colours_in_one_trace() -> None:
-    candles, volumes = charts.candles(frame(), IST, "INR").data, charts.volumes(frame(), IST).data
+    candles, volumes = checked(charts.candles(frame(), IST, "INR")).data, checked(charts.volumes(frame(), IST)).data
     assert [trace.type for trace in candles] == ["candlestick"]
     assert [trace.type for trace in volumes] == ["bar"]
     rising, falling = candles[0].increasing, candles[0].decreasing
@@ -57,7 +64,7 @@ def test_every_sessions_first_candle_is_labelled() -> None:
 
 
 def test_a_session_break_names_both_days() -> None:
-    figure = charts.candles(frame(), IST, "INR")
+    figure = checked(charts.candles(frame(), IST, "INR"))
     texts = [note.text for note in figure.layout.annotations]
     assert "Mon 23 Nov" in texts
     assert any(shape.x0 == 44.5 for shape in figure.layout.shapes)
@@ -65,15 +72,15 @@ def test_a_session_break_names_both_days() -> None:
 
 def test_a_simulated_chart_carries_its_mark_under_the_data() -> None:
     for figure in (charts.candles(frame(), IST, "INR", "SIMULATED"), charts.volumes(frame(), IST, "SIMULATED")):
-        assert "SIMULATED" in [note.text for note in figure.layout.annotations]
+        assert "SIMULATED" in [note.text for note in checked(figure).layout.annotations]
 
 
 def test_a_previous_close_off_the_scale_does_not_flatten_the_line() -> None:
     line = pd.DataFrame(
         {"at": [at("2026-11-25 09:15") + n * 1000 for n in range(100)], "price": [100 + n / 100 for n in range(100)]}
     )
-    near = charts.live(line, IST, "INR", 100.2, (at("2026-11-25 09:15"), at("2026-11-25 15:30")))
-    far = charts.live(line, IST, "INR", 50.0, (at("2026-11-25 09:15"), at("2026-11-25 15:30")))
+    near = checked(charts.live(line, IST, "INR", 100.2, (at("2026-11-25 09:15"), at("2026-11-25 15:30"))))
+    far = checked(charts.live(line, IST, "INR", 50.0, (at("2026-11-25 09:15"), at("2026-11-25 15:30"))))
     assert any(trace.fill == "tonexty" for trace in near.data)
     assert not any(trace.fill == "tonexty" for trace in far.data)
     assert far.layout.yaxis.range[0] > 99
@@ -90,10 +97,27 @@ def test_prices_are_written_as_people_of_the_market_do(value: float, currency: s
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(15_000, "15 K"), (2_850_000, "2.85 M"), (999, "999"), (0, "0"), (31_000_000, "31 M")]
+    ("value", "said"),
+    [(15_000, "15 K"), (1_480, "1.5 K"), (2_850_000, "2.85 M"), (999, "999"), (0, "0"), (31_000_000, "31 M")],
 )
 def test_volumes(value: float, said: str) -> None:
     assert numbers.volume(value) == said
+
+
+@pytest.mark.parametrize(
+    ("top", "labels"),
+    [(3_100, ["0", "1 K", "2 K", "3 K"]), (1_900, ["0", "500", "1 K", "1.5 K", "2 K"]), (322_000, ["0", "100 K", "200 K", "300 K"]),
+     (2_850_000, ["0", "1 M", "2 M", "3 M"]), (1, ["0", "1"])],
+)  # fmt: skip
+def test_the_volume_axis_has_three_to_five_round_steps_whose_labels_are_true(top: float, labels: list[str]) -> None:
+    assert axes.volume_steps(top)[1] == labels
+
+
+def test_what_a_drag_brings_in_sight_has_its_prices_on_the_axis() -> None:
+    ticks, labels = axes.round_steps(100, 105, "INR", [], (80, 105))
+    assert ticks[0] <= 80
+    assert all(labels)
+    assert max(b - a for a, b in itertools.pairwise(ticks)) == pytest.approx(1)
 
 
 def test_changes_always_have_a_true_sign() -> None:

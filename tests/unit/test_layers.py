@@ -29,7 +29,7 @@ FENCES = {
     "kafka": ("producer", "consumer", "engines/"),
     "chdb": ("engines/embedded_clickhouse", "engines/clickhouse_http"),
     "apscheduler": ("supervisor",),
-    "streamlit": ("dashboard/",),
+    "streamlit": ("dashboard/", "commands/bench_page_plain"),
     "plotly": ("dashboard/charts",),
     "redis": ("cache",),
     "xlsxwriter": ("export",),

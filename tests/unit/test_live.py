@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from stockwatch.dashboard import live
 from stockwatch.dashboard.live import MOST_CHANNELS, Hub, Watcher
 from stockwatch.dashboard.patch import patched
 
@@ -147,4 +151,47 @@ def test_the_number_of_parts_is_bounded() -> None:
             hub.watch(Watcher(), [str(first + number) for number in range(10)])
         assert len(hub.channels) == MOST_CHANNELS
 
+    asyncio.run(scene())
+
+
+def test_a_part_that_takes_long_holds_up_no_other() -> None:
+    async def scene() -> None:
+        released = threading.Event()
+
+        def make(name: str) -> tuple[dict[str, Any], float]:
+            if name == "slow":
+                assert released.wait(10)
+            return {"now": time.monotonic()}, 0.0
+
+        hub, watcher, page = Hub(make), Watcher(), Page()
+        hub.watch(watcher, ["slow", "quick"])
+        await told(watcher, page, lambda: page.states.get("quick", (0,))[0] >= 5)
+        assert "slow" not in page.states
+        released.set()
+        await told(watcher, page, lambda: "slow" in page.states)
+        hub.leave(watcher)
+
+    asyncio.run(scene())
+
+
+def test_its_threads_end_when_nothing_is_watched_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.02)
+
+    def makers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread not in before]
+
+    async def scene() -> None:
+        hub = Hub(Maker(pause=60.0))
+        for _ in range(2):
+            watcher, page = Watcher(), Page()
+            hub.watch(watcher, ["a"])
+            await told(watcher, page, lambda page=page: "a" in page.states)  # type: ignore[misc]
+            assert len(makers()) == live.MAKERS
+            hub.leave(watcher)
+            async with asyncio.timeout(10):
+                while makers():
+                    await asyncio.sleep(0.01)
+
+    before = threading.enumerate()
     asyncio.run(scene())

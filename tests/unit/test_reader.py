@@ -33,6 +33,9 @@ class Table:
     def instrument(self, source: str, symbol: str) -> Instrument:
         return self.told
 
+    def symbols(self, source: str) -> list[str]:
+        return ["A"]
+
     def _until(self, end: int | None) -> pd.DataFrame:
         return self.rows[self.rows["at"] < end] if end is not None else self.rows
 
@@ -45,6 +48,10 @@ class Table:
 
     def latest_ticks(self, source: str, symbols: list[str], end_ms: int | None = None) -> pd.DataFrame:
         return self._until(end_ms).tail(1)
+
+    def news(self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None) -> dict[str, dict[str, Any]]:
+        newest = self._until(end_ms)[lambda f: f["at"] >= start_ms].tail(1)
+        return {"A": {name: newest[name].iloc[0].item() for name in newest}} if len(newest) else {}
 
     def prices(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
         return self._until(end_ms)[lambda f: f["at"] >= start_ms]
@@ -73,39 +80,40 @@ def playing(**metrics: int) -> list[dict[str, Any]]:
 
 
 def test_a_recording_that_is_played_again_shows_what_it_has_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE)).view("A")
-    assert view is not None
-    assert view.now == AT + 12 * MINUTE == view.quote["at"] == int(view.line["at"].iloc[-1])
-    assert view.candles["start"].tolist() == [AT, AT + 5 * MINUTE, AT + 10 * MINUTE]
+    shown = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE))
+    facts = shown.facts("A")
+    assert facts is not None
+    assert facts.now == AT + 12 * MINUTE == facts.quote["at"] == int(shown.line_of(facts)["at"].iloc[-1])
+    assert shown.candles_of(facts, 5, 50)["start"].tolist() == [AT, AT + 5 * MINUTE, AT + 10 * MINUTE]
 
 
 def test_one_that_has_not_begun_shows_nothing_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reader(tmp_path, monkeypatch, playing()).view("A") is None
+    assert reader(tmp_path, monkeypatch, playing()).facts("A") is None
 
 
 def test_a_page_without_a_producer_shows_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = reader(tmp_path, monkeypatch, []).view("A")
-    assert view is not None
-    assert view.now == AT + 30 * MINUTE - 10_000
+    facts = reader(tmp_path, monkeypatch, []).facts("A")
+    assert facts is not None
+    assert facts.now == AT + 30 * MINUTE - 10_000
 
 
 @pytest.mark.parametrize("simulated", [False, True])
 def test_a_recording_says_that_it_is_one_and_whether_its_prices_were_made_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulated: bool
 ) -> None:
-    view = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE), simulated=simulated).view("A")
-    assert view is not None
-    mark = header.mark(view, {})
+    facts = reader(tmp_path, monkeypatch, playing(now=AT + 12 * MINUTE), simulated=simulated).facts("A")
+    assert facts is not None
+    mark = header.mark(facts, {})
     assert (mark.word, mark.tag) == ("REPLAY", "REPLAY")
     assert mark.said == "Mon 24 Nov 2025" + (" · simulated, not market prices" if simulated else "")
-    assert view.simulated is simulated
+    assert facts.simulated is simulated
 
 
 def test_the_end_of_a_recording_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = playing(now=AT + 30 * MINUTE, ended=1)
-    view = reader(tmp_path, monkeypatch, ended).view("A")
-    assert view is not None
-    assert "recording ended</b> 16:29 UTC" in header.first_row(view, {"components": ended})
+    facts = reader(tmp_path, monkeypatch, ended).facts("A")
+    assert facts is not None
+    assert "recording ended</b> 16:29 UTC" in header.first_row(facts, {"components": ended})
 
 
 @pytest.mark.parametrize("minutes", [1, 5])
@@ -121,7 +129,8 @@ def test_a_candle_that_grows_is_what_a_whole_reading_makes(tmp_path: Path, monke
     health = playing(now=int(at[0]))
     shown = reader(tmp_path, monkeypatch, health)
     read = []
-    monkeypatch.setattr(shown, "_read", lambda *args, _read=shown._read, **kwargs: read.append(1) or _read(*args, **kwargs))
+    again = shown.read_candles
+    monkeypatch.setattr(shown, "read_candles", lambda *args, **kwargs: read.append(1) or again(*args, **kwargs))
     steps = 0
     for now in at[5::7].tolist():
         health[0]["metrics"]["now"] = now

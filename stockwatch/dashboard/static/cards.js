@@ -5,10 +5,9 @@ const DARK = {
   "#FFFFFF": "#0D1217", "#10171E": "#EAEFF4", "#4A5764": "#A9B5C1", "#66727F": "#8794A1", "#08757D": "#3CC4CB",
   "#C4470B": "#FF8F4A", "#E9EDF1": "#1C252D", "#DCE2E8": "#28323C", "#E6EAEE": "#232C35",
   "rgba(8,117,125,0.16)": "rgba(60,196,203,0.24)", "rgba(196,71,11,0.16)": "rgba(255,143,74,0.24)",
-  "rgba(106,43,192,0.14)": "rgba(181,140,255,0.22)",
+  "rgba(106,43,192,0.14)": "rgba(181,140,255,0.22)", "rgba(255,255,255,0.75)": "rgba(13,18,23,0.75)",
 };
 const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: false, showTips: false };
-const HEADS = ["Time", "Open", "High", "Low", "Close", "Volume"];
 
 let loading;
 function plotly() {
@@ -38,7 +37,8 @@ function figureOf({ data, layout }, dark) {
 // Labels keep 56 px each (46 on phones): every second, third … one stays.
 function thinLabels(layout, width, share) {
   const { tickvals, ticktext } = layout.xaxis;
-  if (!tickvals || width === 0) return;
+  if (width === 0) return;
+  if (!tickvals) { layout.xaxis.nticks = Math.max(Math.floor((width - layout.margin.l - layout.margin.r) / 72), 2); return; }
   const room = (width - layout.margin.l - layout.margin.r) / (width < 420 ? 46 : 56);
   const every = Math.max(Math.ceil((tickvals.length * share) / room), 1);
   layout.xaxis.tickvals = tickvals.filter((_, number) => number % every === 0);
@@ -70,11 +70,11 @@ class Card {
     this.find("h2").textContent = part.title;
     const tags = part.tags.map(([word, kind]) => `<b class="sw-tag sw-${kind}">${word}</b>`).join("");
     if (this.tags !== tags) { this.tags = tags; this.find(".sw-tags").innerHTML = tags; }
-    if (this.hovered === undefined) this.say(part.said);
     this.plot.setAttribute("aria-label", part.summary);
     if (part.table && old?.table !== part.table) this.tabulate(part);
-    if (old?.of !== part.of) this.held = {};  // another ticker, or other candles: its own view
+    if (old?.of !== part.of) { this.held = {}; this.hovered = undefined; }  // another ticker, or other candles: its own view
     else if (old?.starts && part.starts) this.move(old.starts, part.starts);
+    this.say(part.hover?.[this.hovered] ?? part.said);
     this.draw().catch((error) => this.say(`The chart cannot be drawn: ${error.message}`));
   }
 
@@ -83,18 +83,32 @@ class Card {
     if (said.text !== html) { said.text = html; said.innerHTML = html; }
   }
 
-  tabulate(part) {
-    const row = (cells, tag) => `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag.slice(0, 2)}>`).join("")}</tr>`;
-    this.find("table").innerHTML = `<caption>${part.title}, the newest first</caption><thead>${row(HEADS, "th scope=col")}</thead>` +
-      `<tbody>${part.table.map((cells) => row(cells, "td")).join("")}</tbody>`;
+  // The table behind the chart. Cells change in place: who reads it, by ear, stays where they are.
+  tabulate({ title, heads, table }) {
+    const home = this.find("table"), caption = `${title}, the newest first`;
+    if (home.heads !== heads.join()) {
+      home.heads = heads.join();
+      home.innerHTML = `<caption></caption><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}</tr></thead><tbody></tbody>`;
+    }
+    if (home.caption.textContent !== caption) home.caption.textContent = caption;
+    const [body] = home.tBodies;
+    while (body.rows.length > table.length) body.deleteRow(-1);
+    table.forEach((cells, number) => {
+      const row = body.rows[number] ?? body.insertRow();
+      cells.forEach((text, place) => {
+        const cell = row.cells[place] ?? row.insertCell();
+        if (cell.textContent !== text) cell.textContent = text;
+      });
+    });
   }
 
   // What the reader looks at stays in sight when a candle is added, or older ones are loaded.
   move(old, now) {
-    if (!this.held.xaxis || old[0] === now[0]) return;
+    if (old[0] === now[0]) return;
     const older = now.indexOf(old[0]), left = old.indexOf(now[0]);
     const by = older > 0 ? older : left > 0 ? -left : 0;
-    this.held.xaxis = this.held.xaxis.map((edge) => edge + by);
+    if (this.held.xaxis) this.held.xaxis = this.held.xaxis.map((edge) => edge + by);
+    if (this.hovered !== undefined) this.hovered = Math.max(this.hovered + by, 0);
   }
 
   async draw() {
@@ -106,6 +120,7 @@ class Card {
     for (const [axis, range] of Object.entries(this.held)) figure.layout[axis].range = [...range];
     await Plotly.react(this.plot, figure.data, figure.layout, CONFIG);
     if (first) this.listen();
+    this.cross();
   }
 
   listen() {
@@ -120,19 +135,36 @@ class Card {
     this.plot.on("plotly_unhover", () => { if (this.part.hover) this.stage.hover(undefined); });
   }
 
-  follow(range) {
+  range() { return this.part?.starts && this.plot.layout?.xaxis.range.map(Number); }
+
+  // fitted: the price axis too shows what is in sight there.
+  follow(range, fitted = false) {
     this.following = true;
     this.held.xaxis = [...range];
-    window.Plotly.relayout(this.plot, { "xaxis.range": [...range] }).finally(() => { this.following = false; });
+    if (fitted) this.held.yaxis = this.fit(range) ?? this.held.yaxis;
+    const changed = Object.fromEntries(Object.entries(this.held).filter(([, held]) => held).map(([axis, held]) => [`${axis}.range`, [...held]]));
+    window.Plotly.relayout(this.plot, changed).finally(() => { this.following = false; this.cross(); });
+  }
+
+  fit([from, to]) {
+    const [{ low, high, y }] = this.part.figure.data, begin = Math.max(Math.ceil(from), 0), end = Math.floor(to) + 1;
+    const tops = (high ?? y).slice(begin, end), lows = low?.slice(begin, end);
+    if (!tops.length) return undefined;
+    const top = Math.max(...tops), bottom = lows ? Math.min(...lows) : 0, room = (top - bottom || 1) * 0.06;
+    return [lows ? bottom - room : 0, top + room];
   }
 
   hover(number) {
     this.hovered = number;
     this.say(this.part.hover?.[number] ?? this.part.said);
+    this.cross();
+  }
+
+  cross() {
     const { _fullLayout: drawn } = this.plot;
-    this.line.hidden = number === undefined || !drawn;
+    this.line.hidden = this.hovered === undefined || !drawn;
     if (this.line.hidden) return;
-    this.line.style.left = `${drawn.xaxis._offset + drawn.xaxis.d2p(number)}px`;
+    this.line.style.left = `${drawn.xaxis._offset + drawn.xaxis.d2p(this.hovered)}px`;
     this.line.style.top = `${drawn.yaxis._offset}px`;
     this.line.style.height = `${drawn.yaxis._length}px`;
   }

@@ -1,4 +1,4 @@
-// The export's card: what, of which time, in which form; each form is a plain link.
+// The export's card: what, of which time, in which form; each form is a plain link. Made once: a reader's focus stays in it.
 
 const ROWS = [["candles", "Candles"], ["ticks", "Ticks"]], FORMS = [["csv", "CSV"], ["xlsx", "Excel"], ["parquet", "Parquet"]];
 const PERIODS = [["shown", "Shown"], ["day", "Session"], ["week", "7 days"], ["all", "All"]];
@@ -10,24 +10,29 @@ class ExportCard {
   show(of) {
     const home = place("export");
     if (!home || !of.symbol) return;
-    const choice = (group, name, word, on) => `<button type="button" data-${group}="${name}" aria-pressed="${on}">${word}</button>`;
+    this.of = of;
+    if (!home.firstElementChild) this.build(home);
     const from = { shown: of.first, day: of.opened, week: of.at - WEEK_MS, all: 0 }[this.period];
     const asked = new URLSearchParams({ symbol: of.symbol, source: of.source, what: this.rows, minutes: of.minutes });
     if (from) asked.set("from", new Date(from).toISOString());
-    const links = FORMS.map(([form, word]) => `<a href="/stockwatch/export?${asked}&format=${form}" download>↓ ${word}</a>`).join("");
-    const html = '<div class="sw-export"><span>Rows</span><div class="sw-choice" role="group" aria-label="Rows">' +
-      ROWS.map(([name, word]) => choice("rows", name, name === "candles" ? `${of.minutes}-min candles` : word, name === this.rows)).join("") +
-      '</div><span>Period</span><div class="sw-choice" role="group" aria-label="Period">' +
-      PERIODS.map(([name, word]) => choice("period", name, word, name === this.period)).join("") +
-      `</div><span>Download</span><div class="sw-links">${links}</div>` +
-      "<small>Times in the exchange's time and UTC. Each row carries its source, and whether it is simulated.</small></div>";
-    if (home.text !== html) { home.text = html; home.innerHTML = html; }
+    for (const link of home.querySelectorAll("[data-form]")) link.setAttribute("href", `/stockwatch/export?${asked}&format=${link.dataset.form}`);
+    press(home, (button) => button.dataset.rows === this.rows || button.dataset.period === this.period);
+    const candles = home.querySelector("[data-rows=candles]"), said = `${of.minutes}-min candles`;
+    if (candles.textContent !== said) candles.textContent = said;
     fill("export-of", of.label);
+  }
+
+  build(home) {
+    const group = (word, name, all) => `<span>${word}</span><div class="sw-choice" role="group" aria-label="${word}">` +
+      `${all.map(([key, said]) => `<button type="button" data-${name}="${key}">${said}</button>`).join("")}</div>`;
+    home.innerHTML = `<div class="sw-export">${group("Rows", "rows", ROWS)}${group("Period", "period", PERIODS)}<span>Download</span>` +
+      `<div class="sw-links">${FORMS.map(([form, word]) => `<a data-form="${form}" download>↓ ${word}</a>`).join("")}</div>` +
+      "<small>Times in the exchange's time and UTC. Each row carries its source, and whether it is simulated.</small></div>";
     home.onclick = (event) => {
       const { rows, period } = event.target.dataset;
       if (!rows && !period) return;
       Object.assign(this, rows ? { rows } : { period });
-      this.show(of);
+      this.show(this.of);
     };
   }
 }

@@ -1,6 +1,6 @@
 // The page's end of the WebSocket: what is watched, the states of its parts, and the clock of the program.
 
-const LOST_MS = 2500, RETRY_MS = [300, 1000, 2000, 4000];
+const LOST_MS = 2300, LOOK_MS = 300, RETRY_MS = [300, 1000, 2000, 4000];
 
 // The other half of patch.py.
 function patched(old, patch) {
@@ -23,7 +23,7 @@ class Live {
     this.offset = 0;             // the program's clock minus this one's, ms
     this.tries = 0;
     this.open();
-    this.watchdog = setInterval(() => this.look(), 500);
+    this.watchdog = setInterval(() => this.look(), LOOK_MS);
   }
 
   open() {

@@ -3,19 +3,7 @@
 const WIDTHS = [1, 5, 15, 60], WINDOWS = [[15, "15 min"], [60, "1 h"], [0, "Session"]];
 const LINES = [["average", "Average 20"], ["vwap", "VWAP"]];
 const MOST = 1000, PRESENT_MS = 15_000;
-const KEYS = [["← →", "the ticker before, the next one"], ["m", "candles of other minutes"], ["w", "another window of the line"],
-  ["a v", "average, VWAP"], ["p", "presenter mode"], ["?", "these keys"], ["Esc", "closes them; leaves presenter mode"]];
-
-function place(name) { return document.querySelector(`[data-sw="${name}"]`); }
-function fill(name, html) {
-  const found = place(name);
-  if (found && found.text !== html) { found.text = html; found.innerHTML = html; }
-}
-function ago(seconds) {
-  if (seconds < 120) return `${Math.max(seconds, 0).toFixed(0)} s`;
-  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
-  return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h` : `${(seconds / 86400).toFixed(0)} d`;
-}
+const AWAY = "The store does not answer";  // parts.py says so
 
 class Stage {
   constructor(root, data) {
@@ -32,10 +20,11 @@ class Stage {
     this.list = new Watchlist((symbol) => this.pick(symbol));
     this.alerts = new AlertList((symbol) => this.pick(symbol));
     this.exporting = new ExportCard();
+    this.side = new Sidebar();
     this.tools();
     this.live = new Live((name, state) => this.take(name, state), (yes) => this.connected(yes));
-    this.keys = (event) => this.key(event);
-    document.addEventListener("keydown", this.keys);
+    plotly().catch(() => {});  // read while the first parts are on their way; what fails is said by the card that draws
+    this.keys = new Keys(this);
     this.clock = setInterval(() => this.ages(), 500);
     this.empty("Loading", "The charts come in a moment.");
   }
@@ -78,11 +67,11 @@ class Stage {
 
   take(name, state) {
     const kind = Object.keys(this.wanted).find((key) => this.wanted[key] === name);
-    if (kind === "alerts") { this.alerts.show(state); return; }
-    if (kind === "list") { this.list.show(state.rows ?? {}, this.symbol); return; }
-    if (kind === "side") { fill("side", state.side ?? ""); this.ages(); return; }
+    if (kind === "alerts") { if (state.order) this.alerts.show(state); return; }  // without: it is not known now, what is shown stays
+    if (kind === "list") { if (state.rows) this.list.show(state.rows, this.symbol); return; }
+    if (kind === "side") { this.side.show(state); this.ages(); return; }
     if (state.failed) { if (kind === "pair") this.empty("Not shown", state.failed); return; }
-    if (state.empty) { if (kind === "pair") this.empty(...state.empty); return; }
+    if (state.empty) { if (kind === "pair") this.none(...state.empty); return; }
     if (kind === "head") {
       this.head = state;
       fill("first", state.first);
@@ -92,10 +81,11 @@ class Stage {
       this.offer();
       return;
     }
+    if (kind === "live") this.side.dot("dashboard");
     this.root.dataset.drawn = this.symbol;
     this.root.children[0].hidden = true;
     for (const [card, part] of Object.entries(state)) this.cards[card].show(part);
-    if (kind === "pair") { this.waits = undefined; this.offer(); }
+    if (kind === "pair") { this.waits = undefined; this.away = ""; this.warn(); this.offer(); }
   }
 
   offer() {
@@ -107,6 +97,13 @@ class Stage {
     this.exporting.show({ symbol: this.symbol, source, opened, at, first: starts[0], minutes: this.minutes, label: html.innerHTML });
   }
 
+  // What is drawn already stays while the store is away.
+  none(title, said) {
+    this.away = title === AWAY && this.root.dataset.drawn === this.symbol ? title : "";
+    this.warn();
+    if (!this.away) this.empty(title, said);
+  }
+
   empty(title, said) {
     this.root.children[0].hidden = false;
     this.root.children[0].replaceChildren(Object.assign(document.createElement("b"), { textContent: title }), said);
@@ -116,16 +113,19 @@ class Stage {
 
   tools() {
     const { candles, live } = this.cards;
-    const choice = (word, on, pressed) => `<button type="button" data-do="${on}" aria-pressed="${pressed}">${word}</button>`;
+    const choice = (word, on) => `<button type="button" data-do="${on}">${word}</button>`;
+    const group = (word, buttons) => `<span class="sw-choice" role="group" aria-label="${word}">${buttons.join("")}</span>`;
     const widths = [...new Set([...WIDTHS, this.data.minutes])].sort((a, b) => a - b);
     const legend = '<span class="sw-legend" aria-hidden="true"><i class="rose"></i>rose<i class="fell"></i>fell</span>';
-    const put = (card, html) => { const box = card.find(".sw-tools"); if (box.text !== html) { box.text = html; box.innerHTML = html; } };
-    put(candles, `<span class="sw-choice" role="group" aria-label="Minutes of a candle">${widths.map((n) =>
-      choice(n === 60 ? "1 h" : `${n} min`, `minutes ${n}`, n === this.minutes)).join("")}</span>` +
-      `<span class="sw-choice" role="group" aria-label="Lines">${LINES.map(([name, word]) =>
-        choice(word, `line ${name}`, this.lines.has(name))).join("")}</span>${legend}`);
-    put(live, `<span class="sw-choice" role="group" aria-label="Window">${WINDOWS.map(([n, word]) =>
-      choice(word, `window ${n}`, n === this.window)).join("")}</span>`);
+    const on = new Set([`minutes ${this.minutes}`, `window ${this.window}`, ...[...this.lines].map((name) => `line ${name}`)]);
+    const put = (card, html) => {
+      const box = card.find(".sw-tools");
+      if (box.text !== html) { box.text = html; box.innerHTML = html; }
+      press(box, (button) => on.has(button.dataset.do));
+    };
+    put(candles, group("Minutes of a candle", widths.map((n) => choice(n === 60 ? "1 h" : `${n} min`, `minutes ${n}`))) +
+      group("Lines", LINES.map(([name, word]) => choice(word, `line ${name}`))) + legend);
+    put(live, group("Window", WINDOWS.map(([n, word]) => choice(word, `window ${n}`))));
     this.root.onclick = (event) => { const asked = event.target.closest("[data-do]")?.dataset.do; if (asked) this.act(...asked.split(" ")); };
   }
 
@@ -145,15 +145,45 @@ class Stage {
   // The reader has dragged or zoomed one of the pair: the other follows, and older candles come when they are in sight.
   moved(card) {
     if (card === this.cards.live) return;
-    const other = card === this.cards.candles ? this.cards.volume : this.cards.candles;
-    const range = card.held.xaxis;
-    other.follow(range);
-    const { starts, count } = card.part;
-    if (range[0] < -1 && !this.waits && starts && count >= this.count && this.count < MOST) {
-      this.waits = true;
-      this.count = Math.min(this.count + Math.max(this.data.count, Math.ceil(-range[0])), MOST);
-      this.watch();
-    }
+    (card === this.cards.candles ? this.cards.volume : this.cards.candles).follow(card.held.xaxis);
+    this.older(card.held.xaxis);
+  }
+
+  older([from]) {
+    const { starts, count } = this.cards.candles.part;
+    if (from >= -1 || this.waits || !starts || count < this.count || this.count >= MOST) return;
+    this.waits = true;
+    this.count = Math.min(this.count + Math.max(this.data.count, Math.ceil(-from)), MOST);
+    this.watch();
+  }
+
+  // By key: what a pointer does by hovering, dragging and turning its wheel.
+  step(by) {
+    const { candles } = this.cards, shown = candles.range();
+    if (!shown) return;
+    const asked = (candles.hovered ?? candles.part.count) + by, number = Math.min(Math.max(asked, 0), candles.part.count - 1);
+    candles.find(".sw-said").setAttribute("aria-live", "polite");
+    this.hover(number);
+    const [from, to] = shown, past = asked - 0.7 < from ? asked - 0.7 - from - (to - from) / 4 : number + 0.3 > to ? number + 0.7 - to : 0;
+    if (past) this.look([from + past, to + past]);
+  }
+
+  zoom(factor) {
+    const { candles } = this.cards, shown = candles.range();
+    if (!shown) return;
+    const [from, to] = shown, width = Math.min(Math.max((to - from) * factor, 5), MOST), centre = candles.hovered;
+    this.look(centre === undefined ? [to - width, to] : [centre - width / 2, centre + width / 2]);
+  }
+
+  look(range) {
+    for (const card of [this.cards.candles, this.cards.volume]) card.follow(range, true);
+    this.older(range);
+  }
+
+  leave() {
+    if (this.cards.candles.hovered === undefined) { this.present(false); return; }
+    this.cards.candles.find(".sw-said").removeAttribute("aria-live");
+    this.hover(undefined);
   }
 
   hover(number) { this.cards.candles.hover(number); this.cards.volume.hover(number); }
@@ -164,6 +194,7 @@ class Stage {
   }
 
   ages() {
+    this.side.draw(Date.now() + this.live.offset);
     if (!this.head) return;
     const seconds = (Date.now() + this.live.offset - this.head.at) / 1000, { due } = this.head;
     const age = place("side")?.querySelector("[data-age]"), since = place("first")?.querySelector("[data-since]");
@@ -176,8 +207,13 @@ class Stage {
   connected(yes) {
     if (this.lost === !yes) return;
     this.lost = !yes;
-    fill("lost", yes ? "" : '<div class="sw-lost" role="alert"><b>Connection lost.</b> What you see is not live. Trying again by itself.</div>');
-    this.root.classList.toggle("sw-old-data", !yes);
+    this.warn();
+  }
+
+  warn() {
+    const title = this.lost ? "Connection lost" : this.away;
+    fill("lost", title ? `<div class="sw-lost" role="alert"><b>${title}.</b> What you see is not live. Trying again by itself.</div>` : "");
+    document.documentElement.classList.toggle("sw-cut", Boolean(title));
   }
 
   next(step) {
@@ -185,30 +221,14 @@ class Stage {
     this.pick(all[(now + step + all.length) % all.length]);
   }
 
-  key(event) {
-    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [role=combobox], [contenteditable]")) return;
-    const turn = (list, now) => list[(list.indexOf(now) + 1) % list.length];
-    const what = { ArrowLeft: () => this.next(-1), ArrowRight: () => this.next(1), p: () => this.present(!this.presenting),
-      m: () => this.act("minutes", String(turn(WIDTHS, this.minutes))), a: () => this.act("line", "average"), v: () => this.act("line", "vwap"),
-      w: () => this.act("window", String(turn(WINDOWS.map(([n]) => n), this.window))), "?": () => this.help(), Escape: () => this.present(false) }[event.key];
-    if (what) { event.preventDefault(); what(); }
-  }
-
-  help() {
-    const box = document.querySelector("dialog.sw-keys") ?? document.body.appendChild(document.createElement("dialog"));
-    box.className = "sw-keys";
-    box.setAttribute("aria-label", "Keys");
-    box.innerHTML = `<h2>Keys</h2><dl>${KEYS.map(([key, does]) => `<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`).join("")}</dl>` +
-      '<form method="dialog"><button autofocus>Close</button></form>';
-    if (!box.open) box.showModal();
-  }
-
   present(on) {
     this.presenting = on;
     document.documentElement.classList.toggle("sw-present", on);
     clearInterval(this.turning);
     if (on) this.turning = setInterval(() => this.next(1), PRESENT_MS);
-    fill("room", on ? this.data.room ?? "" : "");
+    const wide = this.root.children[2];  // the address stands beside the line, on room of its own: it covers no price
+    wide.querySelector(".sw-room")?.remove();
+    if (on) wide.insertAdjacentHTML("beforeend", this.data.room ?? "");
     window.dispatchEvent(new Event("resize"));
   }
 
@@ -216,8 +236,8 @@ class Stage {
     this.live.close();
     clearInterval(this.clock);
     clearInterval(this.turning);
-    document.removeEventListener("keydown", this.keys);
-    document.documentElement.classList.remove("sw-present");
+    this.keys.close();
+    document.documentElement.classList.remove("sw-present", "sw-cut");
   }
 }
 

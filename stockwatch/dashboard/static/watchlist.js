@@ -1,5 +1,7 @@
 // The watchlist: a row a ticker, its cells updated in place; a click, or Enter on its button, shows the ticker.
 
+const BELL = '<svg class="sw-bell" viewBox="0 0 16 16" aria-hidden="true"><path fill="none" d="M8 1.8a4.2 4.2 0 0 0-4.2 4.2c0 4-1.6 5-1.6 5.8h11.6c0-.8-1.6-1.8-1.6-5.8A4.2 4.2 0 0 0 8 1.8ZM6.5 14.2h3"/></svg>';
+
 class Watchlist {
   constructor(pick) {
     this.pick = pick;
@@ -32,7 +34,7 @@ class Watchlist {
       row.querySelector(".change").className = `num change ${told.way}`;
       set("word", told.word);
       set("said", told.word === "live" ? "" : told.word);
-      set("alerts", told.alerts ? `🔔 ${told.alerts}` : "");
+      this.bell(row.querySelector(".alerts"), told.alerts ?? 0);
       const line = row.querySelector("path");
       if (line.getAttribute("d") !== told.line) line.setAttribute("d", told.line);
       line.setAttribute("class", told.way);
@@ -50,6 +52,13 @@ class Watchlist {
     body.append(row);
     this.rows.set(symbol, row);
     return row;
+  }
+
+  // A drawing, not a letter: many machines have no font with bells.
+  bell(cell, count) {
+    if (cell.dataset.count === String(count)) return;
+    cell.dataset.count = count;
+    cell.innerHTML = count ? `${BELL}<span class="sw-unseen">alerts: </span>${count}` : "";
   }
 
   mark(chosen) {

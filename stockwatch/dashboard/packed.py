@@ -1,0 +1,101 @@
+"""The scripts that the page needs, packed once and kept: Streamlit sends its own as they are, three megabytes of a first visit.
+
+zstd where the browser takes it (only over https or on this machine), else gzip. plotly.js, the largest and the last to be asked
+for, is announced with the page itself, so that it is on its way while Streamlit's scripts are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import sys
+import threading
+from importlib.resources import files
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PLOTLY_ROUTE = "/stockwatch/plotly.min.js"
+_STREAMLITS = re.compile(r"/static/(?:js|css)/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:js|css)")
+_OWN_CACHE = "public, max-age=86400"  # it changes with the installed version
+_FOR_EVER = "public, immutable, max-age=31536000"  # as Streamlit says of files with a hash in their name
+LARGE = 1_000_000  # bytes: packed harder, 1 s of a core for plotly.js, which is half of a first visit
+_LEVEL, _WINDOW, _SEARCH = (
+    zstd.CompressionParameter.compression_level.value, zstd.CompressionParameter.window_log.value,
+    zstd.CompressionParameter.search_log.value,
+)  # fmt: skip
+FAST = {_LEVEL: 12}
+HARD = {_LEVEL: 16, _WINDOW: 23, _SEARCH: 4}  # 8 MB: the widest window that browsers take
+_kept: dict[tuple[str, str], bytes] = {}
+_packing = threading.Lock()  # two who ask for the same wait for one packing
+
+
+def coding(accepted: str) -> str:
+    """The better one of those that an Accept-Encoding header names; "" for neither."""
+    named = {part.split(";")[0].strip().lower() for part in accepted.split(",") if not re.search(r";\s*q=0(\.0*)?\s*$", part)}
+    return next((one for one in ("zstd", "gzip") if one in named), "")
+
+
+def packed(path: str, how: str) -> bytes | None:
+    """The file's bytes in that coding, kept; None where there is no such file. Blocks."""
+    package, inside = ("plotly", "package_data/plotly.min.js") if path == PLOTLY_ROUTE else ("streamlit", f"static{path}")
+    with _packing:
+        if (path, how) not in _kept:
+            file = files(package).joinpath(inside)
+            if not file.is_file():
+                return None
+            plain = file.read_bytes()
+            if how == "zstd":
+                _kept[path, how] = zstd.compress(plain, options=HARD if len(plain) > LARGE else FAST)
+            else:
+                _kept[path, how] = gzip.compress(plain, compresslevel=6, mtime=0) if how == "gzip" else plain
+        return _kept[path, how]
+
+
+def warm() -> None:
+    """Pack what every first visit asks for, before the first one comes. Blocks for about a second."""
+    page = files("streamlit").joinpath("static/index.html").read_text(encoding="utf-8")
+    for path in [*(f"/static/{name}" for name in re.findall(r'"\./static/((?:js|css)/[^"]+)"', page)), PLOTLY_ROUTE]:
+        packed(path, "zstd")
+
+
+class Packed:
+    """ASGI middleware: answers for those files, announces plotly.js with the page itself, hands on all else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path == PLOTLY_ROUTE or _STREAMLITS.fullmatch(path):
+            how = coding(Request(scope).headers.get("accept-encoding", ""))
+            body = await asyncio.to_thread(packed, path, how)
+            if body is not None:
+                await _answer(path, how, body)(scope, receive, send)
+                return
+
+        async def announced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Link"] = f"<{PLOTLY_ROUTE}>; rel=preload; as=script"
+            await send(message)
+
+        await self._app(scope, receive, announced if path == "/" else send)
+
+
+def _answer(path: str, how: str, body: bytes) -> Response:
+    headers = {"Cache-Control": _OWN_CACHE if path == PLOTLY_ROUTE else _FOR_EVER, "Vary": "Accept-Encoding"}
+    if how:
+        headers["Content-Encoding"] = how
+    return Response(body, 200, headers, "text/css" if path.endswith(".css") else "text/javascript")
