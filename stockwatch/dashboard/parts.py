@@ -62,9 +62,9 @@ class Parts:
     def __init__(self, of: Reader) -> None:
         self._reader = of
         self._page = of.settings.dashboard
-        self._made: dict[
-            str, tuple[Facts, dict[str, Any], tuple[State, float]]
-        ] = {}  # name → of what, and what; the oldest first
+        # name → of what, and what; the oldest first
+        self._made: dict[str, tuple[Facts, dict[str, Any], tuple[State, float]]] = {}
+        self._turn = 0  # whose charts are read ahead next
         self.viewers: Callable[[], int] = lambda: 0  # how many pages are open
 
     def make(self, name: str) -> tuple[State, float]:
@@ -152,7 +152,18 @@ class Parts:
             rows[symbol] = watchlist.row(facts, health, self._reader.outline(facts) if facts else [])
             since = facts.session[0] if facts else 0
             rows[symbol]["alerts"] = sum(alert.symbol == symbol and alert.at >= since for alert in self._reader.alerts(source))
+        self._read_ahead(list(rows))
         return {"rows": rows}
+
+    def _read_ahead(self, symbols: list[str]) -> None:
+        """One ticker after the other, at each making of the list: a switch to it finds most of its charts read."""
+        if not symbols:
+            return
+        self._turn += 1
+        facts = self._reader.facts(symbols[self._turn % len(symbols)], fresh=LIST_SECONDS)
+        if facts is not None:
+            self._reader.candles_of(facts, self._page.candle_minutes, self._page.candle_count)
+            self._reader.line_of(facts)
 
     def _alerts(self) -> State:
         source, rules = self._reader.source(), self._reader.settings.alerts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,7 @@ def test_no_turn_in_time_is_too_many_queries(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_readers_wait_for_the_writer_and_go_on_when_it_is_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickhouse_lanes, "HARD", 0.0)
     monkeypatch.setattr(clickhouse_lanes, "GIVES_WAY", 3_600)
     monkeypatch.setattr(clickhouse_lanes, "CALM", 0.01)
 
@@ -59,6 +61,7 @@ def test_readers_wait_for_the_writer_and_go_on_when_it_is_calm(monkeypatch: pyte
 
 
 def test_a_reader_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickhouse_lanes, "HARD", 0.0)
     monkeypatch.setattr(clickhouse_lanes, "GIVES_WAY", 0.02)
 
     async def work() -> None:
@@ -67,5 +70,32 @@ def test_a_reader_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -
         await writer.enter()
         for _ in range(5):  # the writer never rests
             reader.computed(await asyncio.wait_for(reader.enter(), 5))
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("works", "waits"), [(0.2, False), (0.9, True)], ids=["ticks as they come", "a backlog"])
+def test_only_a_writer_that_is_hard_at_work_gets_the_way(monkeypatch: pytest.MonkeyPatch, works: float, waits: bool) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(clickhouse_lanes, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(clickhouse_lanes, "GIVES_WAY", 3_600)
+
+    async def work() -> None:
+        writer = Lane("owner")
+        reader = Lane("reader", writer)
+        for _ in range(100):  # five seconds of inserts, each within 50 ms
+            began = await writer.enter()
+            now[0] += 0.05 * works
+            writer.computed(began)
+            writer.leave()
+            now[0] += 0.05 * (1 - works)
+        assert writer.load() == pytest.approx(works, abs=0.05)
+        await writer.enter()
+        reader._took = 600
+        await asyncio.wait_for(reader.enter(), 5)
+        second = asyncio.create_task(reader.enter())
+        await asyncio.wait([second], timeout=0.05)
+        assert second.done() is not waits
+        second.cancel()
 
     asyncio.run(work())
