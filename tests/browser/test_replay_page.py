@@ -109,7 +109,7 @@ def test_every_move_is_a_line_in_the_list_and_a_new_one_a_toast(viewer: Viewer, 
     assert [(line[0], line[1], line[2].split("0 %")[0].removesuffix(" %")) for line in shown] == wanted
     since = [symbol for clock, symbol, _ in expected(told) if clock < "12:00"]  # its day, from midnight on
     bells = page.locator(".sw-list tr[data-symbol=NORTH] .alerts")
-    assert bells.inner_text().split()[-1] == str(since.count("NORTH"))
+    until(lambda: page.wait_for_timeout(50) or bells.inner_text().split()[-1:] == [str(since.count("NORTH"))], 10, "the bells")
     assert bells.locator("svg").bounding_box()["width"] == 16  # type: ignore[index]
     button = page.locator(".sw-alerts button", has_text="SOUTH").first
     button.focus()

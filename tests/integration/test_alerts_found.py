@@ -76,7 +76,8 @@ def test_twelve_moves_are_twelve_alerts_after_a_kill_9_and_when_played_again(pro
     program.write(market={**market, "replay_speed": SPAN / 10_000})  # in 10 s, so that the kill finds the middle
     program.start("--only", "kafka,clickhouse,consumer,producer")
     client = program.store()
-    until(lambda: count(client, "alerts") >= 6, 30, "some alerts")
+    # Alerts are stored before their ticks: with the first batch of a slow start there could be no tick yet to go on from.
+    until(lambda: count(client, "alerts") >= 6 and count(client, "ticks"), 30, "some alerts")
     assert program.process is not None
     program.process.send_signal(signal.SIGKILL)
     program.process.wait(5)
