@@ -68,6 +68,14 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, 
 
 @pytest.fixture
 def viewer(browser: Browser, replay: tuple[Program, pd.DataFrame]) -> Iterator[Viewer]:
+    """A page that is opened when all of the recording is stored: what it shows first is what it stays at."""
+    program, _told = replay
+
+    def is_stored() -> bool:
+        source, sink = (program.component(name).get("metrics", {}) for name in ("producer", "consumer"))
+        return bool(source.get("ended")) and source.get("outbox") == 0 and sink.get("lag") == 0
+
+    until(is_stored, 60, "all of it is played and stored")
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
     yield Viewer(page, replay[0].health()["dashboard_url"])
     page.close()
