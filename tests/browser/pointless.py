@@ -73,8 +73,14 @@ class Monkey:
             self.found.append(f"console: {text[:300]}")
 
     def home(self) -> None:
-        """Open the page."""
-        self.page.goto(self.program.health()["dashboard_url"], wait_until="commit")
+        """Open the page, also when a click of before is still on its way to another."""
+        for tries in range(5):
+            try:
+                self.page.goto(self.program.health()["dashboard_url"], wait_until="commit")
+                return
+            except Error as error:
+                if "interrupted" not in str(error) or tries == 4:
+                    raise
 
     def act(self) -> None:
         """One pointless thing."""
