@@ -25,7 +25,7 @@ from stockwatch.tick import now_ms
 
 HEALTH_SECONDS = 1.0
 NEWS_MS = 60_000  # of the source's own time: ticks that are so much older than its newest are looked for one symbol at a time
-BARS_SECONDS = 5.0  # between two looks for bars that end after the newest tick: they come once a minute
+NEWER_BARS_SECONDS = 5.0  # between two looks for bars that end after the newest tick: they come once a minute
 CLOCK_SECONDS = 1.0  # then what is known is made again, for its clock goes on
 MOST_ALERTS = 200
 
@@ -104,7 +104,7 @@ class Reader(Prices):
         newest = (
             None
             if until == 0
-            else self._shared(("newest", source, symbol), BARS_SECONDS if quote and until is None else 0.0, read)
+            else self._shared(("newest", source, symbol), NEWER_BARS_SECONDS if quote and until is None else 0.0, read)
         )
         if newest is None:
             return None

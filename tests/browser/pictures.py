@@ -18,12 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from program import ROOT, Program, until
 from yahoo_day import TICKERS, backfilled, market_around_now, settings
 from yahoo_stub import YahooStub
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+from stockwatch.commands.bench_page_browser import chromium
+
 GALLERY, COLOURS = ROOT / "docs" / "gallery", 128
 SIZES = {"desktop": ({"width": 1440, "height": 900}, 1.0), "phone": ({"width": 390, "height": 844}, 1.5)}
 README = {"normal-light-desktop": "page", "normal-dark-desktop": "page-dark", "normal-light-phone": "page-phone"}
@@ -124,13 +125,11 @@ def yahoo(browser: Browser, states: set[str]) -> None:
 def main(states: set[str]) -> None:
     """All of them, or the states that are named."""
     GALLERY.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+    with chromium() as browser:
         if states & {"normal", "offline"}:
             simulated(browser, states)
         if states & {"closed", "degraded"}:
             yahoo(browser, states)
-        browser.close()
 
 
 if __name__ == "__main__":

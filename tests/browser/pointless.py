@@ -15,11 +15,13 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page
 from program import Program
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+from stockwatch.commands.bench_page_browser import chromium
+
 SIZES = [(1440, 900), (1920, 1080), (1280, 800), (1024, 700), (768, 1024), (390, 844), (320, 600)]
 KEYS = [
     "ArrowLeft",
@@ -202,8 +204,7 @@ def main(minutes: float = 15.0, seed: int = 1) -> int:
     )
     try:
         program.start()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        with chromium() as browser:
             monkeys = [
                 Monkey(browser.new_context(viewport={"width": width, "height": height}), program, chance)
                 for width, height in ((1440, 900), (390, 844))
@@ -214,7 +215,6 @@ def main(minutes: float = 15.0, seed: int = 1) -> int:
                     for _ in range(BURST):
                         monkey.act()
                     monkey.rest()
-            browser.close()
         log = (program.data_dir / "dashboard.log").read_text() if (program.data_dir / "dashboard.log").exists() else ""
         found = [line for monkey in monkeys for line in monkey.found] + ["a traceback in dashboard.log"] * ("Traceback" in log)
         print(sum((monkey.done for monkey in monkeys), Counter()))
