@@ -117,6 +117,17 @@ def build(
     return made if count is None else made.tail(count).reset_index(drop=True)
 
 
+def volume_at(start: int, volume: int, at: int, bars: pd.DataFrame) -> int:
+    """The session's volume at `start` (ms), for build()'s baseline: its last tick before was at `at` and said `volume`.
+
+    What was traded between the two belongs to candles before `start`; the bars that end by then tell how much it was.
+    """
+    begins = bars["start"].to_numpy(np.int64)
+    ends = begins + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
+    after = np.maximum(ends - np.maximum(begins, at + SECOND_MS), 0) * (ends <= start)
+    return volume + int((bars["volume"].to_numpy(np.int64) * after // (ends - begins)).sum())
+
+
 def _valid(ticks: pd.DataFrame, segments: Segments, baseline: int) -> _Ticks:
     """Ticks of the session's hours that have a price; ties in time by volume, ties of both in their order."""
     at = ticks["at"].to_numpy(np.int64)
