@@ -21,7 +21,18 @@ from stockwatch.settings.sections import CANDLE_MINUTES
 
 STATIC = Path(__file__).with_name("static")
 # In one, for a component has one script; the last uses the others.
-SCRIPTS = ("places.js", "live.js", "cards.js", "watchlist.js", "alerts.js", "export.js", "side.js", "keys.js", "stage.js")
+SCRIPTS = (
+    "places.js",
+    "live.js",
+    "cards.js",
+    "watchlist.js",
+    "alerts.js",
+    "export.js",
+    "side.js",
+    "present.js",
+    "keys.js",
+    "stage.js",
+)
 WAITING_SECONDS = 2.0
 
 st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
@@ -142,9 +153,14 @@ def main() -> None:
     reader = the_reader()
     st.html(STATIC / "page.css")
     place("lost")
+    place("bar")
     with st.sidebar:
         st.html('<div class="sw-logo">stockwatch</div>')
         place("side")
+        st.html(
+            '<div class="sw-doing"><button type="button" data-act="present">Presenter mode</button>'
+            '<button type="button" data-act="keys">Keys</button></div>'
+        )
         if log.is_for(st.context.ip_address or "127.0.0.1"):  # None: this machine
             st.html(f'<a class="sw-log" href="{log.ROUTE}#end" target="_blank">Open the log</a>')
     if symbols := tickers(reader):

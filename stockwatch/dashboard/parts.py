@@ -135,6 +135,7 @@ class Parts:
             "title": header.title(facts),
             "at": facts.at,
             "due": due,
+            "stale": header.is_stale(facts, health),
             "source": facts.source,
             "opened": facts.session[0],
         }

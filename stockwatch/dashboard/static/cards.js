@@ -45,6 +45,20 @@ function thinLabels(layout, width, share) {
   layout.xaxis.ticktext = ticktext.filter((_, number) => number % every === 0);
 }
 
+// One chart a frame, the one that has waited longest first, and each as it is then: what comes faster than it can be drawn is
+// left out, and a page that nobody looks at draws nothing.
+const waiting = new Set();
+function inTurn(card) {
+  if (!waiting.size) requestAnimationFrame(drawNext);
+  waiting.add(card);
+}
+function drawNext() {
+  const [card] = waiting;
+  waiting.delete(card);
+  card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
+  if (waiting.size) requestAnimationFrame(drawNext);
+}
+
 class Card {
   constructor(parent, name, stage) {
     this.name = name;
@@ -75,7 +89,7 @@ class Card {
     if (old?.of !== part.of) { this.held = {}; this.hovered = undefined; }  // another ticker, or other candles: its own view
     else if (old?.starts && part.starts) this.move(old.starts, part.starts);
     this.say(part.hover?.[this.hovered] ?? part.said);
-    this.draw().catch((error) => this.say(`The chart cannot be drawn: ${error.message}`));
+    inTurn(this);
   }
 
   say(html) {
@@ -169,5 +183,5 @@ class Card {
     this.line.style.height = `${drawn.yaxis._length}px`;
   }
 
-  reset() { this.held = {}; if (this.part) this.draw(); }
+  reset() { this.held = {}; if (this.part) inTurn(this); }
 }
