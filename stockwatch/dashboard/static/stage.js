@@ -2,12 +2,15 @@
 
 const WIDTHS = [1, 5, 15, 60], WINDOWS = [[15, "15 min"], [60, "1 h"], [0, "Session"]];
 const LINES = [["average", "Average 20"], ["vwap", "VWAP"]];
-const MOST = 1000;
+const MOST = 1000, SETTLE_MS = 100, SETTLES = 50;
 const AWAY = "The store does not answer";  // parts.py says so
 
 class Stage {
   constructor(root, data) {
     this.root = root;
+    root.stage = this;
+    this.dark = isDark(root);
+    root.classList.toggle("sw-dark", this.dark);
     root.innerHTML = '<div class="sw-empty" role="status"></div><div class="sw-pair"></div><div class="sw-wide"></div>';
     const asked = Number(new URLSearchParams(location.search).get("minutes"));
     this.minutes = data.widths.includes(asked) ? asked : data.minutes;
@@ -28,9 +31,12 @@ class Stage {
     this.keys = new Keys(this);
     this.clock = setInterval(() => this.ages(), 500);
     this.empty("Loading", "The charts come in a moment.");
+    this.choose(data.symbol);
+    if (new URLSearchParams(location.search).has("present")) this.presenter.turn(true);
   }
 
   update(component) {
+    if (!this.component && this.picked) component.setTriggerValue("pick", this.picked);  // in the shell: the dropdown follows
     this.component = component;
     this.data = component.data;
     this.dark = isDark(this.root);
@@ -38,6 +44,12 @@ class Stage {
     if (this.symbol !== component.data.symbol && this.picked !== component.data.symbol && this.picked) return;  // it is on its way
     this.picked = undefined;
     this.choose(component.data.symbol);
+  }
+
+  // The places are Streamlit's now, and come one after the other: what is known goes into them.
+  settle(tries = SETTLES) {
+    for (const [name, { state }] of this.live.states) if (Object.values(this.wanted).includes(name)) this.take(name, state);
+    if (tries && !["first", "top", "list", "alerts", "export"].every(place)) setTimeout(() => this.settle(tries - 1), SETTLE_MS);
   }
 
   choose(symbol) {
@@ -51,7 +63,7 @@ class Stage {
     if (symbol === undefined || symbol === this.symbol) return;
     this.picked = symbol;
     this.choose(symbol);
-    this.component.setTriggerValue("pick", symbol);  // the dropdown follows
+    this.component?.setTriggerValue("pick", symbol);  // the dropdown follows
   }
 
   names() {
@@ -232,13 +244,4 @@ class Stage {
     this.keys.close();
     document.documentElement.classList.remove("sw-cut");
   }
-}
-
-export default function (component) {
-  const root = component.parentElement.querySelector(".sw-stage");
-  const isNew = !root.stage;
-  root.stage ??= new Stage(root, component.data);
-  root.stage.update(component);
-  if (isNew && new URLSearchParams(location.search).has("present")) root.stage.presenter.turn(true);
-  return () => { root.stage?.close(); root.stage = undefined; };
 }
