@@ -1,7 +1,7 @@
 """Ticks and the source's bars → candles. Pure and vectorised; times are int64 ms since the epoch, UTC.
 
 Rules (FACTS.md, "Volume, sessions, candles"): bins are anchored at each segment's open, `open + floor((t - open) / w) * w`, and
-restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks; a bar longer than the candles is of no use.
+restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks; one longer than the candles is not used.
 
 Volume. day_volume is cumulative in the session: a tick adds the rise of its running maximum, so a fall (a correction) adds 0,
 and a new session starts from 0. After bars a tick adds what is above the level at their end: the level at the uncovered tick
