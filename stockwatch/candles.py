@@ -1,7 +1,7 @@
 """Ticks and the source's bars → candles. Pure and vectorised; times are int64 ms since the epoch, UTC.
 
 Rules (FACTS.md, "Volume, sessions, candles"): bins are anchored at each segment's open, `open + floor((t - open) / w) * w`, and
-restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks.
+restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks; one longer than the candles is not used.
 
 Volume. day_volume is cumulative in the session: a tick adds the rise of its running maximum, so a fall (a correction) adds 0,
 and a new session starts from 0. After bars a tick adds what is above the level at their end: the level at the uncovered tick
@@ -78,10 +78,10 @@ def build(
     Result: start, end (ms), session (local midnight of the session's date, ms), open, high, low, close, volume.
     """
     width = minutes * MINUTE_MS
-    kept = _one_bar_a_minute(bars)
+    kept = _one_bar_a_minute(bars, minutes)
     told = _told(kept, segments)
     seen = _valid(ticks, segments, baseline or 0)
-    own = np.flatnonzero(~_covered(seen.at, told))
+    own = np.flatnonzero(~_covered(seen.at, told.start, told.end))
     late = (seen.at >= session_open(seen.session, segments) + width) & joins_late
     if baseline is not None:
         late &= ~np.isin(seen.session, segments.session[:1])
@@ -193,16 +193,17 @@ def _rises(ticks: _Ticks, own: Int64s, bars: _Bars, late: Bools) -> Int64s:
     return rises
 
 
-def _one_bar_a_minute(bars: pd.DataFrame) -> pd.DataFrame:
-    """Bars by time; a one-minute bar wins over the five-minute bar that covers it."""
+def _one_bar_a_minute(bars: pd.DataFrame, longest: int) -> pd.DataFrame:
+    """Bars of at most `longest` minutes, by time; a five-minute bar wins over the one-minute bars in it.
+
+    It was asked for after them, and where they end within its minutes only it is whole.
+    """
     kept = bars.sort_values(["start", "minutes"], kind="stable").drop_duplicates(["start", "minutes"], keep="last")
-    long = kept["minutes"].to_numpy() > 1
-    if long.any():
-        minute = np.sort(kept["start"].to_numpy(np.int64)[~long])
-        starts = kept["start"].to_numpy(np.int64)
-        ends = starts + kept["minutes"].to_numpy(np.int64) * MINUTE_MS
-        has_minutes = np.searchsorted(minute, starts) < np.searchsorted(minute, ends)
-        kept = kept[~(long & has_minutes)]
+    if (kept["minutes"] > 1).any():
+        kept = kept[kept["minutes"] <= longest]
+        start, length = kept["start"].to_numpy(np.int64), kept["minutes"].to_numpy(np.int64)
+        long = length > 1
+        kept = kept[long | ~_covered(start, start[long], (start + length * MINUTE_MS)[long])]
     return kept
 
 
@@ -212,10 +213,10 @@ def _told(kept: pd.DataFrame, segments: Segments) -> _Bars:
     return _Bars(start, end, session_of(start, segments), np.r_[0, np.cumsum(kept["volume"].to_numpy(np.int64))])
 
 
-def _covered(at: Int64s, bars: _Bars) -> Bools:
-    """Which moments lie in a bar's minutes."""
-    place = np.searchsorted(bars.start, at, "right") - 1
-    covered: Bools = at < np.r_[bars.end, at[:1]][place]  # -1, before all bars: the last, no later than any moment
+def _covered(at: Int64s, start: Int64s, end: Int64s) -> Bools:
+    """Which moments lie in a bar's minutes; moments and bars by time."""
+    place = np.searchsorted(start, at, "right") - 1
+    covered: Bools = at < np.r_[end, at[:1]][place]  # -1, before all bars: the last, no later than any moment
     return covered
 
 

@@ -130,16 +130,20 @@ def test_a_bar_that_is_corrected_lands() -> None:
     assert made[["high", "volume"]].to_numpy().tolist() == [[13.0, 140], [11.0, 10]]
 
 
-def test_a_minutes_bar_wins_over_the_five_minutes_that_hold_it() -> None:
-    bars = bars_frame(
-        [
-            (T0, 5, 1.0, 50.0, 0.5, 2.0, 999),
-            (T0 + 5 * MINUTE, 5, 2.0, 3.0, 1.0, 2.5, 70),
-            (T0 + MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100),
-        ]
-    )
-    made = build(ticks_frame([]), bars, OPEN, 5)
-    assert made[["high", "volume"]].to_numpy().tolist() == [[12.0, 100], [3.0, 70]]
+def test_minutes_that_end_within_five_minutes_take_nothing_from_their_bar() -> None:
+    minutes = [(T0 + n * MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100) for n in range(8)]  # a laptop fell asleep after the eighth
+    fives = [(T0 + n * 5 * MINUTE, 5, 10.0, 15.0, 9.0, 14.0, 520) for n in (1, 2)]  # asked for a week later
+    made = build(ticks_frame([]), bars_frame(minutes + fives), OPEN, 5)
+    assert made[["high", "close", "volume"]].to_numpy().tolist() == [[12.0, 11.0, 500], [15.0, 14.0, 520], [15.0, 14.0, 520]]
+
+
+@pytest.mark.parametrize("minutes", [1, 2])
+def test_a_bar_longer_than_the_candles_draws_none_and_leaves_the_ticks_alone(minutes: int) -> None:
+    bars = bars_frame([(T0, 5, 1.0, 50.0, 0.5, 2.0, 999), (T0 + 5 * MINUTE, 5, 1.0, 50.0, 0.5, 2.0, 999)])
+    rows = [(T0 + 30_000, 10.0, 40), (T0 + 150_000, 11.0, 70)]
+    made = build(ticks_frame(rows), bars, OPEN, minutes)
+    assert made["start"].tolist() == [T0, T0 + 2 * MINUTE]
+    assert made[["high", "volume"]].to_numpy().tolist() == [[10.0, 40], [11.0, 30]]
 
 
 def test_nothing_gives_nothing_and_the_last_count_is_kept() -> None:
