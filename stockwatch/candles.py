@@ -37,6 +37,7 @@ COLUMNS = {
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
+LONGEST_MINUTES = 5  # of a source's bar
 SECOND_MS = 1000  # a tick's volume holds all of its second: Yahoo gives whole seconds
 
 
@@ -122,10 +123,11 @@ def volume_at(start: int, volume: int, at: int, bars: pd.DataFrame) -> int:
 
     What was traded between the two belongs to candles before `start`; the bars that end by then tell how much it was.
     """
-    begins = bars["start"].to_numpy(np.int64)
-    ends = begins + bars["minutes"].to_numpy(np.int64) * MINUTE_MS
+    kept = _one_bar_a_minute(bars, LONGEST_MINUTES)
+    begins = kept["start"].to_numpy(np.int64)
+    ends = begins + kept["minutes"].to_numpy(np.int64) * MINUTE_MS
     after = np.maximum(ends - np.maximum(begins, at + SECOND_MS), 0) * (ends <= start)
-    return volume + int((bars["volume"].to_numpy(np.int64) * after // (ends - begins)).sum())
+    return volume + int((kept["volume"].to_numpy(np.int64) * after // (ends - begins)).sum())
 
 
 def _valid(ticks: pd.DataFrame, segments: Segments, baseline: int) -> _Ticks:

@@ -28,7 +28,7 @@ threading.Thread(target=warm, args=[shell.OWN], name="warm", daemon=True).start(
 app = st.App(
     Path(__file__).with_name("page.py"),
     routes=[
-        *shell.routes(socket.the_reader),
+        *shell.routes(socket.the_reader, socket.ahead),
         *socket.routes,
         *download.routes(_told, lambda: socket.the_reader().source()),
         *log.routes(_told.settings.data_dir),

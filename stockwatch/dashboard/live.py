@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MOST_CHANNELS = 400  # of all pages together
 LEAST_PAUSE = 0.05  # s between two makings of one channel
 SHARE = 0.3  # of a core that one channel may take: a costly one comes less often
-MAKERS = 2  # threads: while one waits for the store, or makes what takes long, the other goes on
+MAKERS = 3  # threads: while some wait for the store, or make what takes long, another goes on
 LOOK_SECONDS, IDLE_SECONDS = 1.0, 60.0
 Make = Callable[[str], tuple[dict[str, Any], float]]
 

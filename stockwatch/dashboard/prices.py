@@ -24,7 +24,6 @@ MOST_TRIES = 6
 FILLING_SECONDS = 2.0  # while there are fewer candles than wanted, more may come at any time
 BARS_SECONDS = 5.0  # between two looks whether others have come: they come once a minute
 LATE_MS = 60_000  # a tick that comes so late is seen in its candle at once; a later one when all candles are read again
-LONGEST_BAR_MS = 300_000
 
 
 def _frame(ticks: list[NewTick], start: int) -> pd.DataFrame:
@@ -89,7 +88,7 @@ class Prices:
         last = self._store.baseline_volume(source, symbol, opened, start)
         if last is None:
             return None
-        bars = self._store.bars(source, symbol, last[1] - LONGEST_BAR_MS, start)
+        bars = self._store.bars(source, symbol, last[1] - candles.LONGEST_MINUTES * 60_000, start)
         return candles.volume_at(start, *last, bars)
 
     def _bars_stored(self, facts: Facts) -> int:

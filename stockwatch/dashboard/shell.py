@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -35,7 +37,6 @@ SCRIPTS = (
 )  # fmt: skip
 STYLES = ("page.css", "stage.css", "shell.css")
 SCRIPT_ROUTE, STYLE_ROUTE = "/stockwatch/page.js", "/stockwatch/page.css"
-_FONT = '<link\n      rel="preload"\n      href="./static/media/SourceSans'  # the page is set in another one
 
 
 def stage_data(reader: Reader, symbols: list[str], symbol: str, room: str) -> dict[str, Any]:
@@ -73,21 +74,31 @@ OWN = {SCRIPT_ROUTE: script, STYLE_ROUTE: style}  # what packed.py answers with
 
 
 @cache
-def _streamlits() -> str:
+def _streamlits() -> tuple[str, str]:
+    """Its index.html, without the font that this page is not set in; and the tag in there that starts it."""
     page = files("streamlit").joinpath("static/index.html").read_text(encoding="utf-8")
-    begin = page.find(_FONT)
-    return page if begin < 0 else page[:begin] + page[page.index("/>", begin) + 2 :]
+    start = re.search(r'<script type="module"[^>]* src="([^"]+)"></script>', page)
+    if start is None:
+        raise RuntimeError("Streamlit's index.html has no script that starts it")  # another version than the pinned one
+    return re.sub(r'<link\s+rel="preload"\s+href="./static/media/SourceSans[^>]*>', "", page), start[0]
 
 
 def index(data: dict[str, Any] | None) -> str:
-    """Streamlit's index.html with our script and, where there is something to show, with the shell."""
+    """Streamlit's index.html with our script and, where there is something to show, with the shell.
+
+    Then the charts come first: our script starts Streamlit's (static/shell.js), which is fetched meanwhile.
+    """
+    page, start = _streamlits()
     links = (
         f'<link rel="stylesheet" href="{versioned(STYLE_ROUTE, style())}">'
-        f'<script src="{PLOTLY_ROUTE}" defer></script>'  # in this order: what draws comes before Streamlit's own script
-        f'<script type="module" src="{versioned(SCRIPT_ROUTE, script())}"></script>'
+        f'<script type="module" src="{versioned(SCRIPT_ROUTE, script())}"></script><script src="{PLOTLY_ROUTE}" defer></script>'
     )
-    page = _streamlits().replace("</title>", f"</title>{links}", 1)
-    return page if data is None else page.replace("<body>", f"<body>{_shell(data)}", 1)
+    page = page.replace("</title>", f"</title>{links}", 1)
+    if data is None:
+        return page
+    fetched = start.replace("<script type=", '<link id="sw-then" rel=').replace('"module"', '"modulepreload"', 1)
+    fetched = fetched.replace(" src=", " href=").replace("></script>", ">")
+    return page.replace(start, fetched, 1).replace("<body>", f"<body>{_shell(data)}", 1)
 
 
 def versioned(route: str, content: bytes) -> str:
@@ -116,13 +127,13 @@ def take_over() -> str:
 }}"""
 
 
-def routes(reader: Callable[[], Reader]) -> list[Route]:
-    """The page itself."""
+def routes(reader: Callable[[], Reader], ahead: Callable[[dict[str, Any]], None]) -> list[Route]:
+    """The page itself. ahead: reads what a page with that data asks for first, while its scripts are on their way."""
 
     async def page(request: Request) -> Response:
-        asked = request.query_params.get("ticker", "")
-        data = await asyncio.to_thread(_to_show, reader(), asked)
-        return HTMLResponse(index(data), headers={"Cache-Control": "no-cache"})
+        data = await asyncio.to_thread(_to_show, reader(), request.query_params.get("ticker", ""))
+        task = BackgroundTask(ahead, data) if data is not None else None
+        return HTMLResponse(index(data), headers={"Cache-Control": "no-cache"}, background=task)
 
     return [Route("/", page)]
 

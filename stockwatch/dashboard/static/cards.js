@@ -9,15 +9,16 @@ const DARK = {
 };
 const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: false, showTips: false };
 
+const PLOTLY = "/stockwatch/plotly.min.js";
+
 let loading;
 function plotly() {
   if (window.Plotly) return Promise.resolve(window.Plotly);
   loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/stockwatch/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { loading = undefined; reject(new Error("plotly.min.js did not load")); };
-    document.head.append(script);
+    const coming = document.querySelector(`script[src="${PLOTLY}"]`), script = coming ?? document.createElement("script");
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => { loading = undefined; script.remove(); reject(new Error("plotly.min.js did not load")); });
+    if (!coming) { script.src = PLOTLY; document.head.append(script); }
   });
   return loading;
 }
@@ -135,6 +136,7 @@ class Card {
     await Plotly.react(this.plot, figure.data, figure.layout, CONFIG);
     if (first) this.listen();
     this.cross();
+    this.stage.drawn?.();
   }
 
   listen() {
