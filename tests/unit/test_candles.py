@@ -6,10 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from candle_reference import MINUTE, NO_BARS, NONE, OPEN, T0, around, bars_frame, ticks_frame
 
-from stockwatch.candles import build
+from stockwatch.candles import build, volume_at
 from stockwatch.sessions import market_of, segments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values:Warning")  # exchange_calendars on pandas 3.1
@@ -177,3 +178,17 @@ def test_prints_beside_the_sessions_hours_draw_no_candle_and_an_unknown_session_
     assert build(ticks_frame([(saturday, 5.0, 1)]), NO_BARS, segments(market_of("AAPL"), saturday, opened), 5)[
         "open"
     ].tolist() == [5.0]
+
+
+def test_the_volume_at_a_moment_is_the_last_ticks_and_what_bars_say_was_traded_since() -> None:
+    """Minutes that two bars tell count once; a bar that goes on past the moment tells nothing of it."""
+    minute = 60_000
+    bars = pd.DataFrame(
+        [[0, 5, 300], [3 * minute, 1, 60], [4 * minute, 1, 60], [5 * minute, 1, 120], [6 * minute, 1, 600]],
+        columns=["start", "minutes", "volume"],
+    ).assign(open=1.0, high=1.0, low=1.0, close=1.0)
+    at = 4 * minute + 29_000  # its volume holds all of its second
+    assert volume_at(6 * minute, 1_000, at, bars) == 1_000 + 30 + 120
+    assert volume_at(6 * minute + 30_000, 1_000, at, bars) == 1_000 + 30 + 120
+    assert volume_at(6 * minute, 1_000, 6 * minute - 1, bars) == 1_000
+    assert volume_at(6 * minute, 1_000, at, bars.head(0)) == 1_000
