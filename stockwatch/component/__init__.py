@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from stockwatch.component.children import end, spawn
+from stockwatch.component.children import end, memory_mb, spawn
 from stockwatch.errors import ComponentFailedError, RetryableError
 from stockwatch.health import Reporter
 
@@ -24,6 +24,7 @@ __all__ = [
     "StoreAddress",
     "Worker",
     "end",
+    "memory_mb",
     "spawn",
 ]
 
