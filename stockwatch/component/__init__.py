@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+# kafka-python's names for: nobody answers, or not in time.
+_SILENCE = {"KafkaTimeoutError", "KafkaConnectionError", "NodeNotReadyError", "RequestTimedOutError"}
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,19 @@ class KafkaAddress:
     heartbeat_interval_ms: int = 2_000
     keeps_log: bool = True  # False: the log dies with the broker, so the outbox keeps what is not stored yet
     security: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def where(self) -> str:
+        """Whom a message is about."""
+        return f"Kafka at {','.join(self.bootstrap_servers)}"
+
+    def trouble(self, error: BaseException) -> str:
+        """What a client's error says, in plain words: its name and text only where they say more than that nobody answers."""
+        name = type(error).__name__
+        if isinstance(error, OSError) or name in _SILENCE:
+            return f"{self.where} does not answer"
+        text = str(error).removeprefix(f"{name}: ").removeprefix(name)
+        return f"{self.where} does not answer as it should: {name}" + (f": {text[:120]}" if text else "")
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments for every kafka-python client."""

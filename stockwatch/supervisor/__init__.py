@@ -202,7 +202,7 @@ class Supervisor:
                         return
                 except RetryableError as error:
                     reason = str(error)
-                if time.monotonic() > until:
+                if time.monotonic() + READY_PAUSE_SECONDS > until:
                     raise ComponentFailedError(reason)
 
     def _beat(self, name: str) -> None:
