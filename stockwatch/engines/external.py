@@ -20,7 +20,7 @@ __all__ = ["ExternalClickHouse", "ExternalKafka", "KafkaProbe", "StoreProbe", "p
 
 log = logging.getLogger(__name__)
 
-READY_SECONDS = 7.0  # and the program's own start: a wrong address says so within 10 s (DESIGN.md)
+READY_SECONDS = 6.0  # and the program's own start: a wrong address says so within 10 s (DESIGN.md)
 CLUSTER_SECONDS = 60.0  # ON CLUSTER waits for every server
 PAUSE_SECONDS = 0.2  # between two tries
 

@@ -75,7 +75,10 @@ class _Door:
         except socket.gaierror:
             return Refusal(f"the name {self._host} is not known")
         except TimeoutError:
-            return Refusal(f"{self._server} does not answer within {self._seconds:.2g} s")
+            within = (
+                f" within {ASK_SECONDS:g} s" if self._seconds >= ASK_SECONDS else ""
+            )  # a last, short try says nothing of time
+            return Refusal(f"{self._server} does not answer{within}")
         except ConnectionRefusedError:
             return Refusal(f"nothing listens on {self._server}")
         except (OSError, KafkaError) as error:
