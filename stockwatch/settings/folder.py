@@ -1,0 +1,36 @@
+"""The data folder: made for this user alone, and never one that is somebody else's."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from stockwatch.errors import UnavailableError, UsageError
+
+OURS = {"stockwatch.log", "clickhouse.password"}  # every start writes the one or the other
+FIRST = {"lock"}  # what a start that was killed at once leaves
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data folder, for this user alone, also what was in it while it was open to others.
+
+    Raises UsageError for a folder in which others keep things (it is left as it is), UnavailableError when it cannot be made.
+    """
+    os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = data_dir.stat().st_mode
+        entries = list(data_dir.iterdir())
+        names = {path.name for path in entries}
+        # The sticky bit: a folder made for many, such as /tmp, whatever of ours lies in it.
+        if mode & stat.S_ISVTX or not (names <= FIRST or names & OURS):
+            raise UsageError(f"supervisor.data_dir: {data_dir} holds what is not stockwatch's: name a folder of its own in it")
+        if not mode & 0o077:
+            return
+        data_dir.chmod(0o700)
+        for path in entries:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
+    except OSError as error:
+        raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
