@@ -13,10 +13,11 @@ from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard import addresses
-from stockwatch.errors import AlreadyRunningError, UnavailableError
+from stockwatch.errors import AlreadyRunningError
 from stockwatch.health import HealthRegistry
 from stockwatch.health_server import HealthServer
 from stockwatch.settings import Settings
+from stockwatch.settings.folder import make_data_dir
 from stockwatch.supervisor import Supervisor
 from stockwatch.supervisor.lock import Lock, read_facts
 
@@ -47,20 +48,6 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     finally:
         lock.give_back()
         logging.shutdown()
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """Make the data folder, for this user alone, also what was in it while it was open to others. Raises UnavailableError."""
-    os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        was_open = data_dir.stat().st_mode & 0o077
-        data_dir.chmod(0o700)
-        for path in data_dir.iterdir() if was_open else ():
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode & 0o700)
-    except OSError as error:
-        raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
 
 
 def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:

@@ -1,4 +1,4 @@
-"""The data folder: made for this user alone, and never one that is somebody else's."""
+"""The data folder: for this user alone, and what is somebody else's in it is left alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ FIRST = {"lock"}  # what a start that was killed at once leaves
 def make_data_dir(data_dir: Path) -> None:
     """Make the data folder, for this user alone, also what was in it while it was open to others.
 
-    Raises UsageError for a folder in which others keep things (it is left as it is), UnavailableError when it cannot be made.
+    One that holds other things too stays as it is: what we write in it is for this user alone all the same. Raises UsageError
+    for one in which everybody may write (they could put our files there before us), UnavailableError when it cannot be made.
     """
     os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
     try:
@@ -23,10 +24,12 @@ def make_data_dir(data_dir: Path) -> None:
         mode = data_dir.stat().st_mode
         entries = list(data_dir.iterdir())
         names = {path.name for path in entries}
-        # The sticky bit: a folder made for many, such as /tmp, whatever of ours lies in it.
-        if mode & stat.S_ISVTX or not (names <= FIRST or names & OURS):
-            raise UsageError(f"supervisor.data_dir: {data_dir} holds what is not stockwatch's: name a folder of its own in it")
-        if not mode & 0o077:
+        is_ours = names <= FIRST or bool(names & OURS)
+        if mode & stat.S_ISVTX or (mode & stat.S_IWOTH and not is_ours):
+            raise UsageError(
+                f"supervisor.data_dir: {data_dir} is a folder in which everybody may write: name one of its own in it"
+            )
+        if not is_ours or not mode & 0o077:
             return
         data_dir.chmod(0o700)
         for path in entries:

@@ -1,4 +1,4 @@
-"""The data folder is this user's alone; a folder in which others keep things is refused and left as it is."""
+"""The data folder is this user's alone; one that holds other things is left as it is; one for everybody is refused."""
 
 from __future__ import annotations
 
@@ -43,15 +43,28 @@ def test_our_own_folder_that_was_open_to_others_is_closed(tmp_path: Path, left: 
     assert all(mode(path) == 0o600 for path in folder.iterdir())
 
 
-def test_a_folder_in_which_others_keep_things_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("open_to", [0o755, 0o775, 0o700])
+def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path: Path, open_to: int) -> None:
     folder = tmp_path / "home"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(open_to)
     (folder / "letter.txt").write_text("mine")
     before = {path: (path.stat().st_mode, path.stat().st_mtime_ns) for path in (folder, folder / "letter.txt")}
-    with pytest.raises(UsageError, match=r"supervisor\.data_dir: .*home holds what is not stockwatch's") as caught:
+    make_data_dir(folder)
+    assert {path: (path.stat().st_mode, path.stat().st_mtime_ns) for path in before} == before
+    (folder / "clickhouse.password").write_text("x")
+    assert mode(folder / "clickhouse.password") == 0o600
+
+
+def test_one_that_everybody_may_write_in_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "letter.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"supervisor\.data_dir: .*home is a folder in which everybody may write") as caught:
         make_data_dir(folder)
     assert "\n" not in str(caught.value)
-    assert {path: (path.stat().st_mode, path.stat().st_mtime_ns) for path in before} == before
+    assert mode(folder) == 0o777
     assert [path.name for path in folder.iterdir()] == ["letter.txt"]
 
 
