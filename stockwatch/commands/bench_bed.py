@@ -42,8 +42,8 @@ class Measured(Consumer):
     first: float | None = None
     ages: list[float]
 
-    def _poll(self, member: Member) -> int:
-        polled = super()._poll(member)
+    def _poll(self, member: Member, wait: float) -> int:
+        polled = super()._poll(member, wait)
         if polled and self.first is None:
             self.first = time.monotonic()
         return polled

@@ -19,7 +19,7 @@ from stockwatch.cache import NoQuotes, Quotes
 from stockwatch.component import Deadlines, KafkaAddress, Worker
 from stockwatch.component.rate import Rate
 from stockwatch.consumer.letters import Letters
-from stockwatch.consumer.member import POLL_RECORDS, Member
+from stockwatch.consumer.member import POLL_RECORDS, POLL_SECONDS, Member
 from stockwatch.errors import InvalidMessageError, RetryableError
 from stockwatch.health import Reporter
 from stockwatch.outbox import Outbox
@@ -72,6 +72,7 @@ class Consumer(Worker):
         self._finishing = threading.Event()
         self._rows, self._dead, self._rate = 0, 0, Rate()
         self._stored: dict[str, str] = {}  # when rows were last taken by the store
+        self._rested = 0.0  # until then (monotonic) what has come waits for more
 
     def open(self) -> None:
         """Join the group. The first poll gets the partitions."""
@@ -79,24 +80,30 @@ class Consumer(Worker):
         self._member = Member(self._address, topics, self._group_id, self._judge.forget)
 
     def step(self) -> None:
-        """Poll, decode, and store once the batch is full, old or the log's end is reached."""
+        """Poll, decode, and store once the batch is full or old, or the log's end is reached and the store has had its rest.
+
+        An insert of one tick costs the store nearly as much as one of a thousand. So the store rests as long as the last insert
+        took: ticks that come one by one take at most half of its time, and half of a core, on a slow machine too.
+        """
         if self._member is None:
             return
         if len(self._batch) and time.monotonic() - self._batch.began > BATCH_SECONDS:
             self._store_batch()  # again, after the store refused: nothing more is polled before it is in
-        polled = self._poll(self._member)
+        wait = max(min(self._rested - time.monotonic(), POLL_SECONDS), 0.0) if len(self._batch) else POLL_SECONDS
+        polled = self._poll(self._member, wait)
         if not self._batch.offsets:
             self._report(self._member)
             if self._finishing.is_set() and self._member.is_at_end():
                 self.stopping.set()
             return
-        due = time.monotonic() - self._batch.began >= BATCH_SECONDS
-        if len(self._batch) >= BATCH_ROWS or polled < POLL_RECORDS or due:
+        now = time.monotonic()
+        at_end = polled < POLL_RECORDS and now >= self._rested
+        if len(self._batch) >= BATCH_ROWS or at_end or now - self._batch.began >= BATCH_SECONDS:
             self._store_batch()
             self._report(self._member)
 
-    def _poll(self, member: Member) -> int:
-        polled = member.poll()
+    def _poll(self, member: Member, wait: float) -> int:
+        polled = member.poll(wait)
         now = now_ms()
         batch = self._batch
         if polled and not batch.offsets:
@@ -115,7 +122,7 @@ class Consumer(Worker):
         return sum(map(len, polled.values()))
 
     def _store_batch(self) -> None:
-        batch = self._batch
+        batch, began = self._batch, time.monotonic()
         self._judge.judge(batch.ticks)  # first: so a tick in the table has been judged, wherever a kill comes between
         self._store.insert_ticks(batch.ticks)
         self._store.insert_bars(batch.bars)
@@ -128,6 +135,7 @@ class Consumer(Worker):
         if rows:
             self._stored = {"last_stored": datetime.now(UTC).isoformat(timespec="milliseconds")}
         self._batch = Batch()
+        self._rested = 2 * time.monotonic() - began
         if self._member is not None and not self._member.commit(batch.offsets):
             self.report.beat(rebalances=1)
         if not self.abandoned:  # a life left behind may speak of offsets of a broker that is gone
@@ -173,7 +181,7 @@ class Consumer(Worker):
             while self._batch.offsets or (len(self._outbox) and tries < LAST_TRIES and time.monotonic() < until):
                 if self._batch.offsets:
                     self._store_batch()
-                elif self._member is None or not self._poll(self._member):
+                elif self._member is None or not self._poll(self._member, POLL_SECONDS):
                     tries += 1
         self._quotes.close()
         self._letters.close()

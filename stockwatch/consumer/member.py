@@ -13,7 +13,7 @@ from kafka.errors import AuthorizationError, CommitFailedError, KafkaError
 from stockwatch.component import KafkaAddress
 from stockwatch.errors import BrokerError
 
-POLL_RECORDS = 5_000
+POLL_RECORDS, POLL_SECONDS = 5_000, 0.1
 QUIET_POLLS = 2  # so many polls without a record, each longer than the broker's wait, before the log's end is believed
 
 
@@ -55,10 +55,11 @@ class Member:
         except (KafkaError, OSError) as error:
             raise BrokerError(address.trouble(error)) from error
 
-    def poll(self) -> Mapping[TopicPartition, list[ConsumerRecord]]:
-        """What has come, at most POLL_RECORDS; waits for it 100 ms."""
+    def poll(self, seconds: float = POLL_SECONDS) -> Mapping[TopicPartition, list[ConsumerRecord]]:
+        """What has come, at most POLL_RECORDS; waits for it so long."""
+        wait = round(seconds * 1000)
         try:
-            polled: Mapping[TopicPartition, list[ConsumerRecord]] = self._kafka.poll(timeout_ms=100, max_records=POLL_RECORDS)
+            polled: Mapping[TopicPartition, list[ConsumerRecord]] = self._kafka.poll(timeout_ms=wait, max_records=POLL_RECORDS)
             resume_join(self._kafka)
         except AuthorizationError as error:
             raise BrokerError(f"Kafka gives this user no right to read: {type(error).__name__}") from error
