@@ -58,7 +58,9 @@ def site_packages(clone: Clone) -> Path:
     return next((clone.folder / ".venv" / "lib").glob("python*")) / "site-packages"
 
 
-def test_a_package_that_a_killed_install_left_half_written_is_made_whole(clone: Clone) -> None:
+def test_a_package_that_a_killed_install_left_half_written_is_made_whole(quick: Clone) -> None:
+    clone, path = quick, quick.environment["PATH"]
+    clone.environment["PATH"] = "/usr/bin:/bin"  # pip is the one that is killed
     wheel(clone.wheels, "1.0", files=FILES)
     process = subprocess.Popen(clone.command(), env=clone.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     packages = clone.folder / ".venv" / "lib"
@@ -69,6 +71,7 @@ def test_a_package_that_a_killed_install_left_half_written_is_made_whole(clone: 
     process.wait(5)
     psutil.wait_procs(family, 5)
     assert not (site_packages(clone) / "tiny.py").exists(), "pip was done already: the test needs more files"
+    clone.environment["PATH"] = path
     done = clone.run()
     assert done.returncode == 0, done.stderr
     assert "cli 1.0" in done.stdout
