@@ -15,8 +15,12 @@ from stockwatch.supervisor.lock import read_facts
 
 BROWSER = """#!{python}
 import pathlib, sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=10) as answer, pathlib.Path({log!r}).open("a") as log:
-    log.write(f"{{answer.status}} {{sys.argv[1]}}\\n")
+try:
+    status = urllib.request.urlopen(sys.argv[1], timeout=10).status
+except OSError as error:
+    status = error
+with pathlib.Path({log!r}).open("a") as log:
+    log.write(f"{{status}} {{sys.argv[1]}}\\n")
 """
 
 

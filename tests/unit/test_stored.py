@@ -56,8 +56,10 @@ def instance(tmp_path: Path, answer: bytes, url: str | None = "http://127.0.0.1:
     lock.take()
     with answering(answer) as port:
         lock.say(health_url=f"http://127.0.0.1:{port}/health", clickhouse_url=url)
-        yield
-    lock.give_back()
+        try:
+            yield
+        finally:
+            lock.give_back()
 
 
 @pytest.mark.parametrize("code", ["200 OK", "503 Service Unavailable"])
@@ -136,6 +138,7 @@ def test_status_where_something_else_answers_is_that_nothing_runs(
 
 def test_no_proxy_answers_for_an_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(health("200 OK", "yahoo")) as proxy, instance(tmp_path, health("200 OK", "simulator")):
+        monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of its first use
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
