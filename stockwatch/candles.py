@@ -1,7 +1,7 @@
 """Ticks and the source's bars → candles. Pure and vectorised; times are int64 ms since the epoch, UTC.
 
 Rules (FACTS.md, "Volume, sessions, candles"): bins are anchored at each segment's open, `open + floor((t - open) / w) * w`, and
-restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks.
+restart after lunch. For the minutes that a source's bar covers, the bar wins over ticks; one longer than the candles is not used.
 
 Volume. day_volume is cumulative in the session: a tick adds the rise of its running maximum, so a fall (a correction) adds 0,
 and a new session starts from 0. After bars a tick adds what is above the level at their end: the level at the uncovered tick
@@ -37,6 +37,7 @@ COLUMNS = {
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
+LONGEST_MINUTES = 5  # of a source's bar
 SECOND_MS = 1000  # a tick's volume holds all of its second: Yahoo gives whole seconds
 
 
@@ -78,10 +79,10 @@ def build(
     Result: start, end (ms), session (local midnight of the session's date, ms), open, high, low, close, volume.
     """
     width = minutes * MINUTE_MS
-    kept = _one_bar_a_minute(bars)
+    kept = _one_bar_a_minute(bars, minutes)
     told = _told(kept, segments)
     seen = _valid(ticks, segments, baseline or 0)
-    own = np.flatnonzero(~_covered(seen.at, told))
+    own = np.flatnonzero(~_covered(seen.at, told.start, told.end))
     late = (seen.at >= session_open(seen.session, segments) + width) & joins_late
     if baseline is not None:
         late &= ~np.isin(seen.session, segments.session[:1])
@@ -115,6 +116,18 @@ def build(
         }
     )
     return made if count is None else made.tail(count).reset_index(drop=True)
+
+
+def volume_at(start: int, volume: int, at: int, bars: pd.DataFrame) -> int:
+    """The session's volume at `start` (ms), for build()'s baseline: its last tick before was at `at` and said `volume`.
+
+    What was traded between the two belongs to candles before `start`; the bars that end by then tell how much it was.
+    """
+    kept = _one_bar_a_minute(bars, LONGEST_MINUTES)
+    begins = kept["start"].to_numpy(np.int64)
+    ends = begins + kept["minutes"].to_numpy(np.int64) * MINUTE_MS
+    after = np.maximum(ends - np.maximum(begins, at + SECOND_MS), 0) * (ends <= start)
+    return volume + int((kept["volume"].to_numpy(np.int64) * after // (ends - begins)).sum())
 
 
 def _valid(ticks: pd.DataFrame, segments: Segments, baseline: int) -> _Ticks:
@@ -182,16 +195,17 @@ def _rises(ticks: _Ticks, own: Int64s, bars: _Bars, late: Bools) -> Int64s:
     return rises
 
 
-def _one_bar_a_minute(bars: pd.DataFrame) -> pd.DataFrame:
-    """Bars by time; a one-minute bar wins over the five-minute bar that covers it."""
+def _one_bar_a_minute(bars: pd.DataFrame, longest: int) -> pd.DataFrame:
+    """Bars of at most `longest` minutes, by time; a five-minute bar wins over the one-minute bars in it.
+
+    It was asked for after them, and where they end within its minutes only it is whole.
+    """
     kept = bars.sort_values(["start", "minutes"], kind="stable").drop_duplicates(["start", "minutes"], keep="last")
-    long = kept["minutes"].to_numpy() > 1
-    if long.any():
-        minute = np.sort(kept["start"].to_numpy(np.int64)[~long])
-        starts = kept["start"].to_numpy(np.int64)
-        ends = starts + kept["minutes"].to_numpy(np.int64) * MINUTE_MS
-        has_minutes = np.searchsorted(minute, starts) < np.searchsorted(minute, ends)
-        kept = kept[~(long & has_minutes)]
+    if (kept["minutes"] > 1).any():
+        kept = kept[kept["minutes"] <= longest]
+        start, length = kept["start"].to_numpy(np.int64), kept["minutes"].to_numpy(np.int64)
+        long = length > 1
+        kept = kept[long | ~_covered(start, start[long], (start + length * MINUTE_MS)[long])]
     return kept
 
 
@@ -201,10 +215,10 @@ def _told(kept: pd.DataFrame, segments: Segments) -> _Bars:
     return _Bars(start, end, session_of(start, segments), np.r_[0, np.cumsum(kept["volume"].to_numpy(np.int64))])
 
 
-def _covered(at: Int64s, bars: _Bars) -> Bools:
-    """Which moments lie in a bar's minutes."""
-    place = np.searchsorted(bars.start, at, "right") - 1
-    covered: Bools = at < np.r_[bars.end, at[:1]][place]  # -1, before all bars: the last, no later than any moment
+def _covered(at: Int64s, start: Int64s, end: Int64s) -> Bools:
+    """Which moments lie in a bar's minutes; moments and bars by time."""
+    place = np.searchsorted(start, at, "right") - 1
+    covered: Bools = at < np.r_[end, at[:1]][place]  # -1, before all bars: the last, no later than any moment
     return covered
 
 

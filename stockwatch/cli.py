@@ -15,6 +15,7 @@ from typing import NoReturn, get_args
 
 from stockwatch.errors import StockwatchError, UsageError
 from stockwatch.settings import Settings, load
+from stockwatch.settings.proxies import spare_loopback
 from stockwatch.settings.sections import SourceName
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    spare_loopback()
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries have to say is not for the console
     try:
         return _run(arguments)

@@ -17,8 +17,9 @@ class Viewer:
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
 
     def open(self, path: str = "") -> Page:
-        """Go there and wait for candles."""
+        """Go there and wait for candles, and for Streamlit, which takes them over."""
         self.page.goto(self.url + path)
+        self.page.wait_for_function("() => !document.querySelector('.sw-shell')", timeout=20_000)
         self.page.wait_for_selector(".boxes path", timeout=20_000)
         self.page.wait_for_selector(".bars .point path", timeout=10_000)
         self.page.wait_for_selector(".scatterlayer .js-line", timeout=10_000)

@@ -36,12 +36,13 @@ def exported(program: Program, symbol: str, *arguments: str) -> pd.DataFrame:
     return pd.read_csv(out)
 
 
-def differences(found: pd.DataFrame, market: ScriptedMarket, symbol: str, until_ms: int) -> int:
-    """Candles that had closed by `until_ms` and are not the market's own."""
+def differences(found: pd.DataFrame, market: ScriptedMarket, symbol: str, until_ms: int, minutes: int = 5) -> int:
+    """Candles of `minutes` that had closed by `until_ms` and are not the market's own."""
     starts = pd.DatetimeIndex(pd.to_datetime(found["time_utc"])).as_unit("ms").asi8
     found = found.set_index(starts)[["open", "high", "low", "close", "volume"]]
-    truth = market.candles(symbol, 5, until_ms)
-    truth = truth[(truth.index + 300_000 <= until_ms) & (truth.index >= found.index[0])]
-    found = found[found.index + 300_000 <= until_ms]
+    width = minutes * 60_000
+    truth = market.candles(symbol, minutes, until_ms)
+    truth = truth[(truth.index + width <= until_ms) & (truth.index >= found.index[0])]
+    found = found[found.index + width <= until_ms]
     both = found.join(truth.add_suffix("_true"), how="outer")
     return int(sum((both[name] != both[f"{name}_true"]).to_numpy() for name in found).astype(bool).sum())  # type: ignore[union-attr]

@@ -61,6 +61,7 @@ class YahooStub:
         self.answer: Any = None  # a whole quote answer instead of `quotes`
         self.asked: list[list[str]] = []  # the symbols of each quote request
         self.market: Market | None = None  # answers instead of `quotes`; without one there are no bars
+        self.answers = 0  # to requests of every kind, also for a cookie or a crumb
         self.charted: list[tuple[str, int, int, int]] = []  # symbol, start, end, minutes of each request for bars
         self.chart_mode = ""  # another mode for bars alone
         self.ca_file = folder / "yahoo-ca.pem"
@@ -122,6 +123,7 @@ class YahooStub:
                 status, body = await self._answer(path)
                 cookie = "Set-Cookie: A3=stub; Path=/; Domain=.yahoo.com; Max-Age=86400"
                 said = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{cookie}\r\n\r\n"
+                self.answers += 1
                 writer.write(said.encode() + body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):

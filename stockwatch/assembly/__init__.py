@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 
 from stockwatch.alerts import AlertJudge, AlertStore, Webhook
@@ -15,8 +14,8 @@ from stockwatch.component import Component
 from stockwatch.consumer import Consumer
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.process import DashboardProcess
-from stockwatch.engines.external import KafkaProbe, StoreProbe
-from stockwatch.errors import RetryableError, UnavailableError, UsageError
+from stockwatch.engines.external import KafkaProbe, StoreProbe, prepare_unwatched
+from stockwatch.errors import UnavailableError, UsageError
 from stockwatch.health import HealthRegistry, State
 from stockwatch.outbox import Outbox
 from stockwatch.producer import Producer
@@ -31,7 +30,6 @@ __all__ = ["NAMES", "choose_port", "open_store", "owns_an_engine", "parts", "sel
 NAMES = ("kafka", "clickhouse", "producer", "consumer", "dashboard")
 NEEDS = {"producer": ("kafka",), "consumer": ("kafka", "clickhouse"), "dashboard": ("clickhouse",)}
 CAUGHT_UP = 5_000  # messages: with less lag than this a planned renewal of the broker drains in a moment
-PREPARE_SECONDS = 8.0  # an external engine that this start does not watch must answer once within this
 
 
 def selected(settings: Settings, only: str | None) -> tuple[str, ...]:
@@ -151,18 +149,8 @@ def _has_caught_up(registry: HealthRegistry, urgent: bool) -> bool:
 def _prepare_what_is_left_out(settings: Settings, names: tuple[str, ...], places: Engines, instruments: list[Instrument]) -> None:
     """Topics and schema of external engines that this start uses and does not watch. Raises UnavailableError."""
     used = {need for name in names for need in NEEDS.get(name, ())} - set(names)
-    until = time.monotonic() + PREPARE_SECONDS
-    probe = KafkaProbe(places.kafka, settings.kafka.topic, settings.kafka.partitions)
+    kafka = KafkaProbe(places.kafka, settings.kafka.topic, settings.kafka.partitions)
     store = StoreProbe(places.owner, instruments)
-    for engine, prepare, close in (
-        ("kafka", probe.make_topics, probe.close),
-        ("clickhouse", store.prepare, store.close),
-    ):
-        while engine in used:
-            try:
-                prepare()
-                break
-            except RetryableError as error:
-                if time.monotonic() > until:
-                    raise UnavailableError(str(error)) from error
-        close()
+    with closing(kafka), closing(store):
+        prepares = {"kafka": kafka.make_topics, "clickhouse": store.prepare}
+        prepare_unwatched([prepare for engine, prepare in prepares.items() if engine in used])

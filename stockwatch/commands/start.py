@@ -14,10 +14,11 @@ from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard import addresses
-from stockwatch.errors import AlreadyRunningError, UnavailableError
+from stockwatch.errors import AlreadyRunningError
 from stockwatch.health import HealthRegistry, State
 from stockwatch.health_server import HealthServer
 from stockwatch.settings import Settings
+from stockwatch.settings.folder import make_data_dir
 from stockwatch.supervisor import Supervisor
 from stockwatch.supervisor.lock import Lock, health_at, read_facts
 
@@ -57,20 +58,6 @@ def _shows_its_page(facts: dict[str, Any]) -> bool:
         health = health_at(facts["health_url"]) if facts.get("dashboard_url") and facts.get("health_url") else None
     parts = health["components"] if health else []
     return any(part["name"] == "dashboard" and part["state"] == State.RUNNING for part in parts)
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """Make the data folder, for this user alone, also what was in it while it was open to others. Raises UnavailableError."""
-    os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        was_open = data_dir.stat().st_mode & 0o077
-        data_dir.chmod(0o700)
-        for path in data_dir.iterdir() if was_open else ():
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode & 0o700)
-    except OSError as error:
-        raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
 
 
 def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:

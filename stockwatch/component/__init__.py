@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from stockwatch.component.children import end, spawn
+from stockwatch.component.children import end, memory_mb, spawn
 from stockwatch.errors import ComponentFailedError, RetryableError
 from stockwatch.health import Reporter
 
@@ -24,10 +24,13 @@ __all__ = [
     "StoreAddress",
     "Worker",
     "end",
+    "memory_mb",
     "spawn",
 ]
 
 log = logging.getLogger(__name__)
+# kafka-python's names for: nobody answers, or not in time.
+_SILENCE = {"KafkaTimeoutError", "KafkaConnectionError", "NodeNotReadyError", "RequestTimedOutError"}
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,19 @@ class KafkaAddress:
     heartbeat_interval_ms: int = 2_000
     keeps_log: bool = True  # False: the log dies with the broker, so the outbox keeps what is not stored yet
     security: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def where(self) -> str:
+        """Whom a message is about."""
+        return f"Kafka at {','.join(self.bootstrap_servers)}"
+
+    def trouble(self, error: BaseException) -> str:
+        """What a client's error says, in plain words: its name and text only where they say more than that nobody answers."""
+        name = type(error).__name__
+        if isinstance(error, OSError) or name in _SILENCE:
+            return f"{self.where} does not answer"
+        text = str(error).removeprefix(f"{name}: ").removeprefix(name)
+        return f"{self.where} does not answer as it should: {name}" + (f": {text[:120]}" if text else "")
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments for every kafka-python client."""

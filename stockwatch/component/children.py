@@ -1,7 +1,7 @@
 """Child processes that cannot outlive their parent: own session, ended as a group, killed when the parent dies.
 
 Linux: PR_SET_PDEATHSIG, which fires when the *thread* that spawned the child ends: call spawn() on the main thread.
-Elsewhere: a small guard process (`python -m stockwatch.component.children`) holds a pipe whose end it notices.
+Elsewhere: a small guard process (this file, run) holds a pipe whose end it notices.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
+_ROOT = Path(__file__).resolve().parents[2]
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -23,10 +26,12 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a child in its own session, its output appended to `log`. Raises OSError when it cannot be started.
 
-    env: set beside ours. Our settings are left out: they hold secrets, and a child is told what it needs by file.
+    It finds the package from any current folder. env: set beside ours. Our settings are left out: they hold secrets, and a
+    child is told what it needs by file.
     """
     ours = {name: value for name, value in os.environ.items() if not name.upper().startswith("STOCKWATCH_")}
-    environment = {**ours, **(env or {})}
+    path = os.pathsep.join(filter(None, [str(_ROOT), ours.get("PYTHONPATH", "")]))
+    environment = {**ours, "PYTHONPATH": path, **(env or {})}
     parent, libc = os.getpid(), _libc
 
     def die_with_parent() -> None:  # runs in the child between fork and exec
@@ -36,7 +41,7 @@ def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> s
             os._exit(1)
 
     with log.open("ab", buffering=0) as output:
-        os.fchmod(output.fileno(), 0o600)
+        log.chmod(0o600)
         if libc is not None:
             return subprocess.Popen(
                 args,
@@ -48,32 +53,50 @@ def spawn(args: list[str], log: Path, env: Mapping[str, str] | None = None) -> s
                 preexec_fn=die_with_parent,
             )
         return subprocess.Popen(
-            [sys.executable, "-m", "stockwatch.component.children", *args],
+            [sys.executable, "-P", __file__, *args],  # -P: what lies beside this file is no module of its own
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             env=environment,
             start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows: a Ctrl-C is for the parent alone
         )
 
 
 def end(process: subprocess.Popen[bytes], seconds: float, first: signal.Signals = signal.SIGTERM) -> int:
-    """Ask with `first`, wait, then SIGKILL the whole group; the exit code. Safe on a process that is gone."""
-    _signal_group(process, first)
+    """Ask with `first`, wait, then kill the whole group; the exit code. Safe on a process that is gone."""
+    if process.poll() is None:
+        _signal_group(process.pid, first)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGKILL)
+        _signal_group(process.pid, None)
     code = process.wait(2.0)
     if process.stdin is not None:
         process.stdin.close()
     return code
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended between the look and the signal
-            os.killpg(process.pid, number)
+def memory_mb(process: subprocess.Popen[bytes]) -> int:
+    """How much memory the child has (resident): where a guard stands between, that of what it guards. 0 once it is gone."""
+    try:
+        child = psutil.Process(process.pid)
+        guarded = process.stdin is not None  # the pipe is the guard's
+        return round(sum(one.memory_info().rss for one in (child.children() if guarded else [child])) / 2**20)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _signal_group(leader: int, number: signal.Signals | None) -> None:
+    """Signal a process and all that it started; None: kill. Windows has no groups and no signals: there they are ended."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):  # it has ended meanwhile
+        if hasattr(os, "killpg"):
+            os.killpg(leader, signal.SIGKILL if number is None else number)
+            return
+        process = psutil.Process(leader)
+        for one in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.terminate()  # on Windows that is a kill
 
 
 def _guard(args: list[str]) -> int:
@@ -83,11 +106,12 @@ def _guard(args: list[str]) -> int:
         signal.signal(number, lambda received, _frame: child.send_signal(received))
 
     def watch() -> None:
-        sys.stdin.buffer.read()
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        os.read(0, 1)  # not by sys.stdin: the interpreter aborts when it ends while a thread reads there
+        _signal_group(os.getpid(), None)  # spawn() made it the leader
 
     threading.Thread(target=watch, daemon=True).start()
-    return child.wait()
+    code = child.wait()
+    return code if code >= 0 else 128 - code  # ended by a signal: as a shell says it
 
 
 if __name__ == "__main__":

@@ -76,11 +76,11 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 picks a free one. Raises UnavailableError when the port is taken.
 
     proto=IPPROTO_TCP: asyncio sets TCP_NODELAY only then (FACTS.md: 44 ms a query without it).
-    SO_REUSEADDR: right after a stop the port would count as taken.
+    SO_REUSEADDR: right after a stop the port would count as taken. On Windows it would let two listen on one port instead.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
     try:
         listener.bind((host, port))
         listener.listen(128)

@@ -37,6 +37,7 @@ class Member:
 
     def __init__(self, address: KafkaAddress, topics: Sequence[str], group_id: str, revoked: Callable[[], None]) -> None:
         self.joined = threading.Event()
+        self._address = address
         self._quiet = 0
         try:
             self._kafka = KafkaConsumer(
@@ -52,7 +53,7 @@ class Member:
             )
             self._kafka.subscribe(list(topics), listener=_Membership(self.joined, revoked))
         except (KafkaError, OSError) as error:
-            raise BrokerError(f"Kafka cannot be reached: {type(error).__name__}") from error
+            raise BrokerError(address.trouble(error)) from error
 
     def poll(self) -> Mapping[TopicPartition, list[ConsumerRecord]]:
         """What has come, at most POLL_RECORDS; waits for it 100 ms."""
@@ -62,7 +63,7 @@ class Member:
         except AuthorizationError as error:
             raise BrokerError(f"Kafka gives this user no right to read: {type(error).__name__}") from error
         except (KafkaError, OSError) as error:  # plain connection errors come out of poll (FACTS.md)
-            raise BrokerError(f"Kafka does not answer: {type(error).__name__}") from error
+            raise BrokerError(self._address.trouble(error)) from error
         self._quiet = 0 if polled else self._quiet + 1
         return polled
 
@@ -73,7 +74,7 @@ class Member:
         except CommitFailedError:
             return False
         except (KafkaError, OSError) as error:
-            raise BrokerError(f"the commit was not taken: {type(error).__name__}") from error
+            raise BrokerError(f"the commit was not taken: {self._address.trouble(error)}") from error
         return True
 
     @property

@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from stockwatch.component.doors import Doors
-from stockwatch.dashboard import download, log, socket
+from stockwatch.dashboard import download, log, shell, socket
 from stockwatch.dashboard.access import PasswordGate, session_key
 from stockwatch.dashboard.addresses import admitted
 from stockwatch.dashboard.connection import Connection
@@ -23,11 +23,12 @@ from stockwatch.dashboard.packed import Packed, warm
 _file = Path(sys.argv[1])
 _told = Connection.load(_file)
 _page = _told.settings.dashboard
-threading.Thread(target=warm, name="warm", daemon=True).start()
+threading.Thread(target=warm, args=[shell.OWN], name="warm", daemon=True).start()
 
 app = st.App(
     Path(__file__).with_name("page.py"),
     routes=[
+        *shell.routes(socket.the_reader, socket.ahead),
         *socket.routes,
         *download.routes(_told, lambda: socket.the_reader().source()),
         *log.routes(_told.settings.data_dir),
@@ -36,6 +37,6 @@ app = st.App(
         Middleware(Doors, admits=admitted(_page.host, _page.allowed_hosts)),
         Middleware(ContentSecurity, report=_page.powerbi_url),
         Middleware(PasswordGate, password=_page.password, key=session_key(_file.parent)),
-        Middleware(Packed),
+        Middleware(Packed, own=shell.OWN),
     ],
 )

@@ -23,9 +23,9 @@ from stockwatch.dashboard.patch import diff
 log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 400  # of all pages together
-LEAST_PAUSE = 0.1  # s between two makings of one channel
+LEAST_PAUSE = 0.05  # s between two makings of one channel
 SHARE = 0.3  # of a core that one channel may take: a costly one comes less often
-MAKERS = 2  # threads: while one waits for the store, or makes what takes long, the other goes on
+MAKERS = 3  # threads: while some wait for the store, or make what takes long, another goes on
 LOOK_SECONDS, IDLE_SECONDS = 1.0, 60.0
 Make = Callable[[str], tuple[dict[str, Any], float]]
 
@@ -165,7 +165,7 @@ class Hub:
             state, pause = {"failed": "This part of the page cannot be made now; dashboard.log says why."}, 5.0
         channel.due = max(began + max(pause, LEAST_PAUSE), time.monotonic() + (time.thread_time() - cost) / SHARE)
         version, old = channel.made
-        change = diff(old, state) if version else ["=", state]
+        change = (None if state is old else diff(old, state)) if version else ["=", state]
         if change is None or self._loop is None:
             return
         channel.made = (version + 1, state)

@@ -11,6 +11,7 @@ import gzip
 import re
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 from starlette.datastructures import MutableHeaders
@@ -34,6 +35,7 @@ _LEVEL, _WINDOW, _SEARCH = (
 )  # fmt: skip
 FAST = {_LEVEL: 12}
 HARD = {_LEVEL: 16, _WINDOW: 23, _SEARCH: 4}  # 8 MB: the widest window that browsers take
+Own = Mapping[str, Callable[[], bytes]]  # route → what is there
 _kept: dict[tuple[str, str], bytes] = {}
 _packing = threading.Lock()  # two who ask for the same wait for one packing
 
@@ -44,15 +46,13 @@ def coding(accepted: str) -> str:
     return next((one for one in ("zstd", "gzip") if one in named), "")
 
 
-def packed(path: str, how: str) -> bytes | None:
+def packed(path: str, how: str, own: Own) -> bytes | None:
     """The file's bytes in that coding, kept; None where there is no such file. Blocks."""
-    package, inside = ("plotly", "package_data/plotly.min.js") if path == PLOTLY_ROUTE else ("streamlit", f"static{path}")
     with _packing:
         if (path, how) not in _kept:
-            file = files(package).joinpath(inside)
-            if not file.is_file():
+            plain = own[path]() if path in own else _installed(path)
+            if plain is None:
                 return None
-            plain = file.read_bytes()
             if how == "zstd":
                 _kept[path, how] = zstd.compress(plain, options=HARD if len(plain) > LARGE else FAST)
             else:
@@ -60,18 +60,25 @@ def packed(path: str, how: str) -> bytes | None:
         return _kept[path, how]
 
 
-def warm() -> None:
+def _installed(path: str) -> bytes | None:
+    """Of plotly's or Streamlit's package."""
+    package, inside = ("plotly", "package_data/plotly.min.js") if path == PLOTLY_ROUTE else ("streamlit", f"static{path}")
+    file = files(package).joinpath(inside)
+    return file.read_bytes() if file.is_file() else None
+
+
+def warm(own: Own) -> None:
     """Pack what every first visit asks for, before the first one comes. Blocks for about a second."""
     page = files("streamlit").joinpath("static/index.html").read_text(encoding="utf-8")
-    for path in [*(f"/static/{name}" for name in re.findall(r'"\./static/((?:js|css)/[^"]+)"', page)), PLOTLY_ROUTE]:
-        packed(path, "zstd")
+    for path in [PLOTLY_ROUTE, *own, *(f"/static/{name}" for name in re.findall(r'"\./static/((?:js|css)/[^"]+)"', page))]:
+        packed(path, "zstd", own)
 
 
 class Packed:
-    """ASGI middleware: answers for those files, announces plotly.js with the page itself, hands on all else."""
+    """ASGI middleware: answers for those files and `own` ones, announces plotly.js with the page itself, hands on all else."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, own: Own | None = None) -> None:
+        self._app, self._own = app, own or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -79,9 +86,9 @@ class Packed:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        if path == PLOTLY_ROUTE or _STREAMLITS.fullmatch(path):
+        if path == PLOTLY_ROUTE or path in self._own or _STREAMLITS.fullmatch(path):
             how = coding(Request(scope).headers.get("accept-encoding", ""))
-            body = await asyncio.to_thread(packed, path, how)
+            body = await asyncio.to_thread(packed, path, how, self._own)
             if body is not None:
                 await _answer(path, how, body)(scope, receive, send)
                 return

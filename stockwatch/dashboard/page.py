@@ -12,16 +12,13 @@ from typing import Any
 import segno
 import streamlit as st
 
-from stockwatch.dashboard import log
+from stockwatch.dashboard import log, shell
 from stockwatch.dashboard.addresses import room_urls
 from stockwatch.dashboard.reader import Reader
 from stockwatch.dashboard.socket import the_reader
 from stockwatch.errors import StockwatchError
-from stockwatch.settings.sections import CANDLE_MINUTES
 
 STATIC = Path(__file__).with_name("static")
-# In one, for a component has one script; the last uses the others.
-SCRIPTS = ("places.js", "live.js", "cards.js", "watchlist.js", "alerts.js", "export.js", "side.js", "keys.js", "stage.js")
 WAITING_SECONDS = 2.0
 
 st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layout="wide")
@@ -30,12 +27,9 @@ st.set_page_config(page_title="stockwatch", page_icon=STATIC / "icon.png", layou
 @st.cache_resource
 def the_stage() -> Any:
     """The charts' component; registered once."""
+    css = (STATIC / "stage.css").read_text(encoding="utf-8")
     return st.components.v2.component(
-        "stockwatch_stage",
-        html='<div class="sw-stage"></div>',
-        css=(STATIC / "stage.css").read_text(encoding="utf-8"),
-        js="\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        isolate_styles=False,
+        "stockwatch_stage", html='<div class="sw-stage"></div>', css=css, js=shell.take_over(), isolate_styles=False
     )
 
 
@@ -80,14 +74,7 @@ def charts(reader: Reader, symbols: list[str]) -> None:
     with rest:
         place("first")
     place("top")
-    data = {
-        "symbol": symbol,
-        "tickers": symbols,
-        "minutes": page.candle_minutes,
-        "widths": list(CANDLE_MINUTES),
-        "count": page.candle_count,
-        "room": room(page.host, int(st.get_option("server.port"))),  # the one in use: the setting may be 0, or taken
-    }
+    data = shell.stage_data(reader, symbols, symbol, room(page.host, int(st.get_option("server.port"))))
     the_stage()(data=data, key="stage", on_pick_change=picked)
     left, right = st.columns([5, 3])
     with left:
@@ -142,9 +129,14 @@ def main() -> None:
     reader = the_reader()
     st.html(STATIC / "page.css")
     place("lost")
+    place("bar")
     with st.sidebar:
         st.html('<div class="sw-logo">stockwatch</div>')
         place("side")
+        st.html(
+            '<div class="sw-doing"><button type="button" data-act="present">Presenter mode</button>'
+            '<button type="button" data-act="keys">Keys</button></div>'
+        )
         if log.is_for(st.context.ip_address or "127.0.0.1"):  # None: this machine
             st.html(f'<a class="sw-log" href="{log.ROUTE}#end" target="_blank">Open the log</a>')
     if symbols := tickers(reader):

@@ -22,7 +22,7 @@ from stockwatch.errors import StockwatchError
 from stockwatch.settings.sections import CANDLE_MINUTES
 from stockwatch.tick import MAX_SYMBOL_LENGTH
 
-AT_ONCE = 0.1  # s, with a source that streams
+AT_ONCE = 0.05  # s, with a source that streams
 QUIET = 2.0  # s, while no market is open
 TRY_AGAIN = 1.0
 SIDE_SECONDS = 1.0
@@ -135,6 +135,7 @@ class Parts:
             "title": header.title(facts),
             "at": facts.at,
             "due": due,
+            "stale": header.is_stale(facts, health),
             "source": facts.source,
             "opened": facts.session[0],
         }

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import bisect
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from stockwatch import candles, sessions
 from stockwatch.dashboard.facts import Facts
 from stockwatch.dashboard.shared import Shared
+from stockwatch.dashboard.tails import Tails
 from stockwatch.sessions import Market
 from stockwatch.settings import Settings
-from stockwatch.store.news import PageStore
+from stockwatch.store.news import NewTick, PageStore
 
 LINE_POINTS = 1500
 LINE_STEPS = tuple(size * 10**power for power in range(8) for size in (1, 2, 5))  # ms
-LINE_SECONDS = 5.0  # then all of it is read again, with what came late
+AGAIN_SECONDS = 10.0  # then what is known to have come is read again, with what came late
 OUTLINE_POINTS, OUTLINE_SECONDS = 40, 30.0
 MOST_TRIES = 6
 FILLING_SECONDS = 2.0  # while there are fewer candles than wanted, more may come at any time
-BARS_SECONDS = 1.0
+BARS_SECONDS = 5.0  # between two looks whether others have come: they come once a minute
+LATE_MS = 60_000  # a tick that comes so late is seen in its candle at once; a later one when all candles are read again
+
+
+def _frame(ticks: list[NewTick], start: int) -> pd.DataFrame:
+    """Those from `start` on, as the store's prices() gives them."""
+    kept = ticks[bisect.bisect_left(ticks, (start,)) :]
+    at, volume, _, price = zip(*kept, strict=True) if kept else ((), (), (), ())
+    return pd.DataFrame(
+        {"at": np.array(at, np.int64), "price": np.array(price, np.float64), "day_volume": np.array(volume, np.int64)}
+    )
+
+
+def _thinned(line: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The last of each step, as line.sql does it."""
+    steps = line["at"].to_numpy() // step
+    return line[np.r_[steps[1:] != steps[:-1], np.ones(min(len(steps), 1), np.bool_)]]
 
 
 class Prices:
@@ -29,10 +48,14 @@ class Prices:
         self.settings = settings
         self._store = store
         self._shared = Shared()
+        self._tails = Tails()  # fed by who asks the store for what is new
 
     def candles_of(self, facts: Facts, minutes: int, count: int) -> pd.DataFrame:
-        """The last `count` candles: all are read each candle_refresh_seconds and when one closes, the newest at each call."""
-        key = ("candles", facts.source, facts.symbol, minutes, count, facts.newest // (minutes * 60_000))  # of its bin
+        """The last `count` candles: all are read each candle_refresh_seconds, when one closes and when bars have come (they win
+        over ticks, of whatever minute they are); at each call those that ticks may still change.
+        """
+        stored = self._bars_stored(facts)
+        key = ("candles", facts.source, facts.symbol, minutes, count, stored, facts.newest // (minutes * 60_000))  # of its bin
         refresh = self.settings.dashboard.candle_refresh_seconds
         read = partial(self._candles, facts, minutes, count)
         made: pd.DataFrame = self._shared(key, lambda made: refresh if len(made) >= count else FILLING_SECONDS, read)
@@ -43,25 +66,52 @@ class Prices:
         return pd.concat(both, ignore_index=True).tail(count)
 
     def _growing(self, facts: Facts, minutes: int, made: pd.DataFrame) -> pd.DataFrame | None:
-        """The newest candle, built again from what has come since it began; None where what was before it is not known."""
+        """The newest candle, and what ended less than LATE_MS before now, built again; None where no session is known."""
         if made.empty:
             return None
-        start = int(made["start"].iloc[-1])
+        start = int(made["start"][made["end"] > min(facts.newest - LATE_MS, int(made["end"].iloc[-1]) - 1)].iloc[0])
         near = sessions.segments(facts.market, start, facts.newest)
         opened = near.open[near.open <= start]
         if not len(opened):
             return None
         baseline = None
         if start > int(opened[0]):
-            key = ("baseline", facts.source, facts.symbol, start)
-            read = partial(self._store.baseline_volume, facts.source, facts.symbol, int(opened[0]), start)
-            baseline = self._shared(key, FILLING_SECONDS, read)
-            if baseline is None:
-                return None
-        ticks = self._store.prices(facts.source, facts.symbol, start, facts.newest + 1)
+            key = ("baseline", facts.source, facts.symbol, start, self._bars_stored(facts))
+            read = partial(self._baseline, facts.source, facts.symbol, int(opened[0]), start)
+            baseline = self._shared(key, AGAIN_SECONDS, read)
         bars = self._bars(facts, start, facts.newest + 1)
-        newest = candles.build(ticks, bars, near, minutes, baseline=baseline, joins_late=facts.joins_late)
+        newest = candles.build(self._ticks(facts, start), bars, near, minutes, baseline=baseline, joins_late=facts.joins_late)
         return newest if len(newest) else None
+
+    def _baseline(self, source: str, symbol: str, opened: int, start: int) -> int | None:
+        """The session's volume before `start`; None where no tick tells of it."""
+        last = self._store.baseline_volume(source, symbol, opened, start)
+        if last is None:
+            return None
+        bars = self._store.bars(source, symbol, last[1] - candles.LONGEST_MINUTES * 60_000, start)
+        return candles.volume_at(start, *last, bars)
+
+    def _bars_stored(self, facts: Facts) -> int:
+        of = facts.source, facts.symbol
+        return self._shared(("bars stored", *of), BARS_SECONDS, lambda: self._store.bars_stored(*of))
+
+    def _ticks(self, facts: Facts, start: int) -> pd.DataFrame:
+        """at, price and day_volume of [start, newest]: of the tail, and what is before it read now and then."""
+        of = facts.source, facts.symbol
+        tail = self._tails.of(*of, facts.at)
+        if tail is not None and tail[0] <= start:
+            return _frame(tail[1], start)
+
+        def read() -> tuple[int, pd.DataFrame]:
+            return facts.at, self._store.prices(*of, start, facts.newest + 1)
+
+        if tail is None:
+            return read()[1]
+        until, before = self._shared(("ticks", *of, start), AGAIN_SECONDS, read)
+        if tail[0] > until:
+            return read()[1]
+        both: list[pd.DataFrame] = [before[before["at"] < tail[0]], _frame(tail[1], tail[0])]
+        return pd.concat(both, ignore_index=True)
 
     def _candles(self, facts: Facts, minutes: int, count: int) -> pd.DataFrame:
         of = facts.source, facts.symbol, facts.market, facts.newest
@@ -75,7 +125,7 @@ class Prices:
             start = sessions.window_start(market, newest, minutes, wanted * 2**attempt)
             near = sessions.segments(market, start, newest)
             opened = near.open[near.open <= start]
-            baseline = self._store.baseline_volume(source, symbol, int(opened[0]), start) if len(opened) else None
+            baseline = self._baseline(source, symbol, int(opened[0]), start) if len(opened) else None
             made = candles.build(
                 self._store.prices(source, symbol, start, newest + 1),
                 self._store.bars(source, symbol, start, newest + 1),
@@ -99,11 +149,15 @@ class Prices:
         earliest = self._shared(("earliest", source, symbol), 60.0, lambda: self._store.earliest_at(source, symbol))
         step = next(size for size in LINE_STEPS if size * LINE_POINTS >= newest - max(start, earliest or start))
         key = ("line", source, symbol, start if minutes is None else minutes, step)
-        whole: pd.DataFrame = self._shared(key, LINE_SECONDS, lambda: self._line(facts, start, step))
-        since = (
-            int(whole["at"].iloc[-1]) // step * step if len(whole) else start
-        )  # where a step begins: its last price may change
-        grown = self._store.line(source, symbol, since, newest + 1, step)
+        whole: pd.DataFrame = self._shared(key, AGAIN_SECONDS, lambda: self._line(facts, start, step))
+        last = int(whole["at"].iloc[-1]) if len(whole) else start
+        since = last // step * step  # where a step begins: its last price may change
+        tail = self._tails.of(source, symbol, facts.at)
+        begun = -(-tail[0] // step) * step if tail is not None else 0
+        if tail is not None and begun <= since:
+            since, grown = begun, _thinned(_frame(tail[1], begun)[["at", "price"]], step)
+        else:
+            grown = self._store.line(source, symbol, since, newest + 1, step)
         both = [whole[(whole["at"] < since) & (whole["at"] >= start)], grown]
         return pd.concat(both, ignore_index=True) if len(grown) else whole[whole["at"] >= start]
 
@@ -115,10 +169,11 @@ class Prices:
         return pd.concat([closes[closes["at"] < first], ticks], ignore_index=True)
 
     def _bars(self, facts: Facts, start: int, end: int) -> pd.DataFrame:
-        """Those that start in [start, end); they come once a minute, so many who ask share an answer."""
+        """Those that start in [start, end); read again when others have come."""
         of = facts.source, facts.symbol, start
         read = partial(self._store.bars, *of, facts.newest + 1)
-        bars: pd.DataFrame = self._shared(("bars", *of), BARS_SECONDS, read)
+        keep = self.settings.dashboard.candle_refresh_seconds
+        bars: pd.DataFrame = self._shared(("bars", *of, self._bars_stored(facts)), keep, read)
         return bars[bars["start"] < end]
 
     def outline(self, facts: Facts) -> list[float]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
-
-from stockwatch.component import Deadlines, end, spawn
+from stockwatch.component import Deadlines, end, memory_mb, spawn
 from stockwatch.dashboard.addresses import reachable
 from stockwatch.errors import ComponentFailedError
 from stockwatch.health import Reporter
@@ -51,9 +48,7 @@ class DashboardProcess:
         flags = {**FLAGS, "server.address": self._settings.dashboard.host, "server.port": str(self._port)}
         command = [sys.executable, "-m", "stockwatch.dashboard.streamlit_run", "run", str(APP)]
         command += [part for name, value in flags.items() for part in (f"--{name}", value)]
-        path = os.pathsep.join(filter(None, [str(APP.parent.parent.parent), os.environ.get("PYTHONPATH", "")]))
-        log = self._settings.data_dir / "dashboard.log"
-        self._process = spawn([*command, "--", str(self._file)], log, {"PYTHONPATH": path})
+        self._process = spawn([*command, "--", str(self._file)], self._settings.data_dir / "dashboard.log")
 
     def ready(self) -> bool:
         """True once the page answers."""
@@ -71,8 +66,7 @@ class DashboardProcess:
             return
         self._silent = 0
         refresh = self._settings.dashboard.live_refresh_seconds
-        memory = round(psutil.Process(process.pid).memory_info().rss / 2**20)
-        self._report.running(f"refreshes every {refresh:g} s", refresh_seconds=refresh, memory_mb=memory)
+        self._report.running(f"refreshes every {refresh:g} s", refresh_seconds=refresh, memory_mb=memory_mb(process))
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL to its group (FACTS.md: open streams may hold SIGTERM back)."""

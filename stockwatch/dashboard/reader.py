@@ -80,7 +80,8 @@ class Reader(Prices):
     def facts(self, symbol: str, fresh: float | None = None) -> Facts | None:
         """What is known of it now; None before the first data. Raises StockwatchError while the store cannot answer.
 
-        fresh: how old (s) a shared answer may be; half a refresh by default. While nothing is new it is the same object.
+        fresh: how old (s) a shared answer may be; half a refresh by default. While nothing is new it is the same object for
+        CLOCK_SECONDS.
         """
         source = self.source()
         age = min(self.settings.dashboard.live_refresh_seconds, 10) / 2 if fresh is None else fresh
@@ -89,7 +90,7 @@ class Reader(Prices):
             return self._shared(("facts", source, symbol), age, lambda: self._facts(source, symbol, {}))
         tick = tuple(quote.get(name) for name in ("at", "price", "day_volume", "ingested"))
         known = self._known.get((source, symbol))
-        if known is None or known[0] != tick or time.monotonic() - known[1] > min(CLOCK_SECONDS, age * 2):
+        if known is None or known[0] != tick or not age or time.monotonic() - known[1] > CLOCK_SECONDS:
             facts = self._facts(source, symbol, quote)
             if facts is None:
                 return None
@@ -110,6 +111,8 @@ class Reader(Prices):
             return None
         if not quote or quote["at"] < newest - NEWS_MS:
             quote = self._quote(source, symbol, newest, until)
+            if quote:  # then the next look for what is new reaches back to it
+                self._newest[source] = max(self._newest.get(source, 0), int(quote["at"]))
         newest = max(newest, int(quote["at"])) if quote else newest
         near = sessions.segments(market, newest - 1, newest - 1)
         if not len(near.open):
@@ -136,7 +139,10 @@ class Reader(Prices):
         if missing and until != 0:
             now = until or now_ms()
             start = min(self._newest.get(source, now), now) - NEWS_MS
-            found.update(self._store.news(source, missing, start, until))
+            since = self._tails.stored_since(source, missing) if until is None else None
+            for symbol, quote in self._store.news(source, missing, start, until, since).items():
+                self._tails.add(source, symbol, quote.pop("news"), start, quote["ingested"])
+                found[symbol] = quote
         if found:
             self._newest[source] = max(int(quote["at"]) for quote in found.values())
         return found

@@ -19,27 +19,35 @@ Told = list[Any]  # [text, ms since the epoch or None]: the page writes the age 
 
 
 def side(health: dict[str, Any], viewers: int = 0) -> dict[str, Any]:
-    """The sidebar's state: "side", its HTML; "told", what the page writes into `data-told` elements; "passed", how many have
-    passed into a hop since the program's start: when that grows, the page lets a dot run down the line before the hop.
+    """The sidebar's state: "side", its HTML; "bar", what of it stays in sight on a phone; "told", what the page writes into
+    `data-told` elements; "passed", how many have passed into a hop since the program's start: when that grows, the page lets a
+    dot run down the line before the hop.
 
     viewers: how many pages are open on this server.
     """
     html = f'<div class="sw-side">{overall(health)}{delay()}{_chain(health, {})}</div>'
-    return {"side": html, "told": told(health, viewers), "passed": passed(health)}
+    return {"side": html, "bar": bar(health), "told": told(health, viewers), "passed": passed(health)}
+
+
+def bar(health: dict[str, Any]) -> str:
+    """The phone's top line: the program's name, and the worst state in a word."""
+    state, word = _worst(health)
+    return f'<div class="sw-bar"><span class="sw-logo">stockwatch</span>{_state(state, word)}</div>'
 
 
 def overall(health: dict[str, Any]) -> str:
     """The worst state, in words."""
-    if not health:
-        return _overall("failed", "Not reached", "the health of the program cannot be read")
-    parts = health["components"]
+    state, word = _worst(health)
+    parts = health.get("components", [])
     bad = sum(part["state"] != "running" for part in parts)
     said = (
         f"{bad} of {len(parts)} {'needs' if bad == 1 else 'need'} attention"
         if bad
         else f"{len(parts)} of {len(parts)} components"
     )
-    return _overall(health["state"], OVERALL.get(health["state"], health["state"]), said)
+    if not health:
+        said = "the health of the program cannot be read"
+    return f'<div class="sw-overall">{_state(state, word)}</div><div class="sw-attention">{escape(said)}</div>'
 
 
 def delay() -> str:
@@ -155,10 +163,16 @@ def _slot(key: str, filled: dict[str, str]) -> str:
     return f'<span data-told="{escape(key)}">{escape(filled.get(key, ""))}</span>'
 
 
-def _overall(state: str, word: str, said: str) -> str:
+def _worst(health: dict[str, Any]) -> tuple[str, str]:
+    """The state of all, and its word."""
+    return (health["state"], OVERALL.get(health["state"], health["state"])) if health else ("failed", "Not reached")
+
+
+def _state(state: str, word: str) -> str:
+    """Shape and word; while the page is cut off, what it last heard of is not claimed to be true."""
     return (
-        f'<div class="sw-overall"><span class="sw-mark {state}">{SHAPES.get(state, "■")}</span>{escape(word)}</div>'
-        f'<div style="margin:0 0 14px 18px">{escape(said)}</div>'
+        f'<span class="sw-told-live"><span class="sw-mark {state}">{SHAPES.get(state, "■")}</span>{escape(word)}</span>'
+        f'<span class="sw-told-cut"><span class="sw-mark stopped">{SHAPES["stopped"]}</span>Not known now</span>'
     )
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -39,9 +40,22 @@ def the_reader() -> Reader:
 
 
 @cache
+def the_parts() -> Parts:
+    """One for all viewers of this process."""
+    return Parts(the_reader())
+
+
+def ahead(data: dict[str, Any]) -> None:
+    """Make what a page asks for first (stage.js), so that it is known when it does. data: what its stage is told."""
+    symbol = data["symbol"]
+    for part in (["head", symbol], ["pair", symbol, data["minutes"], data["count"], ""], ["live", symbol, 0]):
+        the_parts().make(json.dumps(part, separators=(",", ":")))
+
+
+@cache
 def the_hub() -> Hub:
     """One for all viewers of this process."""
-    parts = Parts(the_reader())
+    parts = the_parts()
     hub = Hub(parts.make)
     parts.viewers = lambda: hub.watching(SIDE)
     return hub

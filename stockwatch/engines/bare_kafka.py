@@ -84,7 +84,7 @@ def follow(address: KafkaAddress, topic: str, stopping: threading.Event) -> Iter
             client.position(partition, timeout_ms=5_000)  # now, not at the first poll
         log, looked = _log_of(admin, topic), time.monotonic()
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"Kafka at {','.join(address.bootstrap_servers)} does not answer: {type(error).__name__}") from error
+        raise BrokerError(address.trouble(error)) from error
     try:
         last = 0.0  # when it ends at the latest, once it is told to: a new log that no look has seen yet is read first
         ahead: dict[TopicPartition, int] = {}  # how far a new log had been read when it was begun again

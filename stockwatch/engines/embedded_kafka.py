@@ -13,9 +13,7 @@ import subprocess
 from importlib.resources import files
 from pathlib import Path
 
-import psutil
-
-from stockwatch.component import Deadlines, KafkaAddress, Renewal, end, spawn
+from stockwatch.component import Deadlines, KafkaAddress, Renewal, end, memory_mb, spawn
 from stockwatch.engines.external import KafkaProbe
 from stockwatch.errors import BrokerError, ComponentFailedError, UnavailableError
 from stockwatch.health import Reporter
@@ -80,7 +78,7 @@ class EmbeddedKafka:
             self._report.degraded(str(error))
             return None
         self._silent = 0
-        memory = round(psutil.Process(process.pid).memory_info().rss / 2**20)
+        memory = memory_mb(process)
         told = {"messages_per_second": rate, "last_message": self._probe.last_message, "memory_mb": memory}
         self._report.running(f"embedded on 127.0.0.1:{self._port}", **told)
         if memory <= self._memory_mb:

@@ -20,7 +20,8 @@ from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
 
 from stockwatch.component import KafkaAddress
 
-ASK_SECONDS = 2.0  # for each server
+ASK_SECONDS = 2.0  # for each server, at most
+LEAST_SECONDS = 0.5
 TLS_ALERT = b"\x15\x03"  # how every TLS server answers to what is not TLS
 
 
@@ -32,17 +33,19 @@ class Refusal:
     final: bool = False
 
 
-def refusal(address: KafkaAddress) -> Refusal | None:
-    """What the first server says that says something final, else the first of all; None: nothing is wrong now."""
+def refusal(address: KafkaAddress, seconds: float = 10.0) -> Refusal | None:
+    """What the first server says that says something final, else the first of all; None: one of them lets us in.
+
+    Within `seconds`, of which each server has its share.
+    """
+    share = max(min(ASK_SECONDS, seconds / len(address.bootstrap_servers)), LEAST_SECONDS)
     found: list[Refusal] = []
     for server in address.bootstrap_servers:
-        said = _Door(server, address.security).knock()
+        said = _Door(server, address.security, share).knock()
         if said is None:
             return None
-        if said.final:
-            return said
         found.append(said)
-    return found[0]
+    return next((said for said in found if said.final), found[0])
 
 
 class _RefusedError(Exception):
@@ -54,25 +57,28 @@ class _RefusedError(Exception):
 class _Door:
     """One connection to one server."""
 
-    def __init__(self, server: str, security: Any) -> None:
+    def __init__(self, server: str, security: Any, seconds: float) -> None:
         host, _, port = server.rpartition(":")
         self._server, self._host, self._port = server, host.strip("[]"), int(port)
         self._security = security
         self._protocol = security.get("security_protocol", "PLAINTEXT")
-        self._until = time.monotonic() + ASK_SECONDS
+        self._seconds, self._until = seconds, time.monotonic() + seconds
         self._kafka = KafkaProtocol(client_id="stockwatch")
 
     def knock(self) -> Refusal | None:
         """Connect, greet, log in, ask for the servers."""
         try:
-            with socket.create_connection((self._host, self._port), ASK_SECONDS) as plain:
+            with socket.create_connection((self._host, self._port), self._seconds) as plain:
                 self._speak(self._secured(plain))
         except _RefusedError as error:
             return error.refused
         except socket.gaierror:
             return Refusal(f"the name {self._host} is not known")
         except TimeoutError:
-            return Refusal(f"{self._server} does not answer within {ASK_SECONDS:g} s")
+            within = (
+                f" within {ASK_SECONDS:g} s" if self._seconds >= ASK_SECONDS else ""
+            )  # a last, short try says nothing of time
+            return Refusal(f"{self._server} does not answer{within}")
         except ConnectionRefusedError:
             return Refusal(f"nothing listens on {self._server}")
         except (OSError, KafkaError) as error:
@@ -143,7 +149,10 @@ class _Door:
                     raise _RefusedError(
                         Refusal(f"{self._server} speaks TLS: see kafka.security_protocol ({self._protocol})", True)
                     )
-                for _number, answer in self._kafka.receive_bytes(data):
-                    return answer
+                try:
+                    for _number, answer in self._kafka.receive_bytes(data):
+                        return answer
+                except Exception as error:  # whatever kafka-python meets in what is no answer
+                    raise _RefusedError(Refusal(f"{self._server} does not speak Kafka's protocol")) from error
         except (ConnectionResetError, BrokenPipeError):
             return None

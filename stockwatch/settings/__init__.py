@@ -67,8 +67,11 @@ class Settings(BaseSettings):
         return self.resolve(self.supervisor.data_dir)
 
     def resolve(self, path: str) -> Path:
-        """A path of the settings file, relative to it."""
-        return (self.path.parent / Path(path).expanduser()).absolute()
+        """A path of the settings file, relative to it. Raises UsageError for the home folder of a user whom nobody knows."""
+        try:
+            return (self.path.parent / Path(path).expanduser()).absolute()
+        except RuntimeError:
+            raise UsageError(f"{self.path.name}: {path}: {Path(path).parts[0]} is no user with a home folder here") from None
 
     def is_default(self, section: str, key: str) -> bool:
         """Whether a value is the default: a taken default port is replaced, a chosen one is an error."""
@@ -94,6 +97,7 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, Any]] | None = None) -
         made = Settings.model_validate({"path": path, **merged})  # validate: the constructor would read the environment
     except ValidationError as error:
         raise UsageError(_one_line(error, path, environment, overrides or {})) from None
+    _ = made.data_dir  # refused now, not in the midst of a start
     for section, key in FILES:
         file = getattr(getattr(made, section), key)
         if file and not made.resolve(file).is_file():
@@ -125,7 +129,7 @@ def _refuse_unknown(content: Mapping[str, Any], environment: set[str], file: str
         if section not in sections:
             raise UsageError(f"{file}: [{section}] is no section{_nearest(section, sections)}")
         if not isinstance(keys, dict):
-            raise UsageError(f"{file}: {section} = {keys!r}: must be a section, [{section}]")
+            raise UsageError(f"{file}: {section} must be a section, [{section}]")  # not what it is: it may hold a password
         for key in keys:
             if f"{section}.{key}" not in known:
                 raise UsageError(f"{file}: {section}.{key} is no setting{_nearest(f'{section}.{key}', known)}")

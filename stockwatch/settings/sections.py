@@ -6,7 +6,7 @@ import difflib
 import ipaddress
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -45,33 +45,37 @@ def _bootstrap(value: str) -> str:
     return value
 
 
-def _clickhouse_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value != EMBEDDED and (parts.scheme not in ("http", "https") or not parts.hostname):
-        raise ValueError('must be "embedded" or http(s)://user:password@host:port')
-    return _with_a_port(value)
-
-
-def _with_a_port(value: str) -> str:
-    """urlsplit's own words would show what it took for a port: half of a password with a / or a # in it."""
+def _split(value: str) -> SplitResult:
+    """The parts of an address. urlsplit's own words would show half of a password that has a [, / or # in it."""
     try:
-        _ = urlsplit(value).port
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError("is no address; in a password write [ as %5B and ] as %5D") from None
+    try:
+        _ = parts.port
     except ValueError:
         raise ValueError("its port is no number up to 65535; in a password write / as %2F, # as %23 and @ as %40") from None
+    return parts
+
+
+def _clickhouse_url(value: str) -> str:
+    parts = _split(value)
+    if value != EMBEDDED and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError('must be "embedded" or http(s)://user:password@host:port')
     return value
 
 
 def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _split(value)
     if value and (parts.scheme not in ("redis", "rediss") or not parts.hostname):
         raise ValueError("must be empty or redis://user:password@host:port/number (rediss:// for TLS)")
     if parts.query or parts.fragment or not re.fullmatch(r"(/\d{0,5})?", parts.path):
         raise ValueError("after the host there may only be the database's number, as in redis://host:6379/0")
-    return _with_a_port(value)
+    return value
 
 
 def _powerbi(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _split(value)
     if value and not (parts.scheme == "https" and parts.netloc == "app.powerbi.com" and parts.path in ("/view", "/reportEmbed")):
         raise ValueError("must be an https://app.powerbi.com/view or /reportEmbed address, or empty")
     return value
@@ -111,7 +115,8 @@ def _page_password(value: str) -> str:
 
 def _scheme(*allowed: str) -> AfterValidator:
     def check(value: str) -> str:
-        if value and (urlsplit(value).scheme not in allowed or not urlsplit(value).hostname):
+        parts = _split(value)
+        if value and (parts.scheme not in allowed or not parts.hostname):
             raise ValueError(f"must be empty or start with {' or '.join(scheme + '://' for scheme in allowed)}")
         return value
 
@@ -224,7 +229,7 @@ class Alerts(_Section):
     move_percent: Annotated[float, Field(gt=0, le=100)] = 1.0
     window_minutes: Annotated[float, Field(gt=0, le=1440)] = 5
     cooldown_minutes: Annotated[float, Field(ge=0, le=1440)] = 15
-    webhook_url: Annotated[str, _scheme("http", "https"), AfterValidator(_with_a_port)] = Field("", repr=False)
+    webhook_url: Annotated[str, _scheme("http", "https")] = Field("", repr=False)
     webhook_secret: str = Field("", repr=False)
     rules: Annotated[tuple[AlertRule, ...], Field(max_length=1000)] = ()
 

@@ -19,6 +19,7 @@ SETTLE_MS = 30_000  # Yahoo's bar of a minute is whole a moment after its end
 SPREAD_MS = 60_000  # one close's requests are spread over this; both together stay below the promised 2 minutes
 AGAIN_MS = 25_000  # once more when the closed minute was not in the answer
 LATE_MS = 20 * 60_000  # once more after a session's end: the auction's bars, late corrections
+FIVE_MS = 5 * 60_000
 FINE_MS = 7 * DAY_MS - 3_600_000  # how far back Yahoo keeps one-minute bars, less an hour …
 COARSE_MS = 60 * DAY_MS - 3_600_000  # … and five-minute bars
 
@@ -62,6 +63,8 @@ class Plan:
         self, symbols: Sequence[str], candle_minutes: int, backfill_days: int, delay: Callable[[str], int] = lambda _symbol: 0
     ) -> None:
         self._minutes, self._days, self._delay = candle_minutes, backfill_days, delay
+        # The page also draws candles of 5 minutes, and others that end where one of these does.
+        self._looks = 5 if candle_minutes % 5 == 0 else 1
         self._lines = {
             symbol: _Line(sessions.market_of(symbol), SPREAD_MS * number // max(len(symbols), 1))
             for number, symbol in enumerate(symbols)
@@ -117,8 +120,8 @@ class Plan:
         if line.queue:
             return line.known
         line.backfilling = False
-        due = sessions.next_close(line.market, seen - SETTLE_MS - SPREAD_MS, self._minutes)
-        missing = last_end is None or (due is not None and due <= seen and last_end < due)
+        due = sessions.next_close(line.market, seen - SETTLE_MS - SPREAD_MS, self._looks)
+        missing = last_end is None or (due is not None and last_end < due <= seen - SETTLE_MS)
         line.again = missing and not line.again and self._traded(line.market, end, seen)
         line.due = now + AGAIN_MS if line.again else self._next_due(request.symbol, now)
         return line.known
@@ -153,7 +156,8 @@ class Plan:
         stop = now if end is None else end
         found = []
         if start < min(fine, stop) and self._minutes % 5 == 0:
-            found.append(Request(symbol, max(start, now - COARSE_MS), min(fine, stop), 5))
+            first = _five_minutes(self._lines[symbol].market, max(start, now - COARSE_MS))
+            found.append(Request(symbol, first, min(fine, stop), 5))
         if max(start, fine) < stop:
             found.append(Request(symbol, max(start, fine), end, 1))
         return found
@@ -163,7 +167,7 @@ class Plan:
         closed = self._last_close(line.market, now - delay)
         late = closed + LATE_MS + delay + line.spread if closed is not None else 0
         wait = delay + SETTLE_MS + line.spread
-        after = sessions.next_close(line.market, now - wait, self._minutes)
+        after = sessions.next_close(line.market, now - wait, self._looks)
         due = after + wait if after is not None else now + DAY_MS
         return min(late, due) if late > now else due
 
@@ -181,3 +185,10 @@ class Plan:
         near = sessions.segments(market, start, end)
         overlap = [min(closed, end) - max(opened, start) for opened, closed in zip(near.open, near.close, strict=True)]
         return max(overlap, default=0) >= 60_000
+
+
+def _five_minutes(market: Market, at: int) -> int:
+    """The start of the five minutes, counted from the open, that a moment of trading lies in: Yahoo's bar is of all of them."""
+    near = sessions.segments(market, at, at)
+    opened = near.open[near.open <= at][-1:]
+    return at - (at - int(opened[0])) % FIVE_MS if len(opened) else at

@@ -1,6 +1,7 @@
 """The gate before every request to Yahoo: shut for long after a 429, for a moment when the network is dead.
 
-One for all requests of a session: Yahoo limits the address, not the kind of request, and a dead network is dead for all.
+One for all requests of a session: Yahoo limits the address, not the kind of request, and a dead network is dead for all. But a
+refusal may be of one kind alone (a crumb's): only an answer to that kind shows that it is over.
 """
 
 from __future__ import annotations
@@ -28,26 +29,35 @@ class Gate:
         self._limited = Backoff(LIMITED_FIRST_SECONDS, LIMITED_LONGEST_SECONDS, lambda: 1.0)  # its jitter is below
         self._broken = Backoff(FAILED_FIRST_SECONDS, FAILED_LONGEST_SECONDS, random)
         self._failures = 0
+        self._refusals = 0
+        self._refused: set[str] = set()  # the kinds that have had no answer since
         self._shut_until = 0.0
         self._reason = ""
 
-    def check(self) -> None:
-        """Raise SourceError, with what is left as retry_after, while nobody may ask."""
+    def check(self) -> int:
+        """Raise SourceError, with what is left as retry_after, while nobody may ask; else what answered() is to be told."""
         with self._lock:
             left = self._shut_until - self._clock()
             if left > 0:
                 raise SourceError(f"{self._reason}; asking again in {left:.0f} s", retry_after=left)
+            return self._refusals
 
-    def answered(self) -> None:
-        """It worked: everything is forgotten."""
+    def answered(self, kind: str, begun: int) -> None:
+        """A request of a kind worked. Nothing changes if Yahoo refused one after this one's check(), which gave `begun`."""
         with self._lock:
-            self._failures, self._shut_until = 0, 0.0
-            self._limited.reset()
+            if begun != self._refusals:
+                return
+            self._failures = 0
             self._broken.reset()
+            self._refused.discard(kind)
+            if not self._refused:
+                self._limited.reset()
 
-    def limited(self, reason: str) -> SourceError:
-        """Yahoo wants to be left alone; the error to raise."""
+    def limited(self, kind: str, reason: str) -> SourceError:
+        """Yahoo wants to be left alone, said to a request of a kind; the error to raise."""
         with self._lock:
+            self._refusals += 1
+            self._refused.add(kind)
             wait = self._limited.next_delay() * (1 + self._random() / 4)  # never earlier than Yahoo is promised
             return self._shut(reason, min(wait, LIMITED_LONGEST_SECONDS))
 
@@ -60,5 +70,8 @@ class Gate:
             return self._shut(reason, self._broken.next_delay())
 
     def _shut(self, reason: str, seconds: float) -> SourceError:
-        self._reason, self._shut_until = reason, self._clock() + seconds
-        return SourceError(f"{reason}; asking again in {seconds:.0f} s", retry_after=seconds)
+        now = self._clock()
+        left = self._shut_until - now
+        if left < seconds:  # never sooner than was promised before
+            left, self._reason, self._shut_until = seconds, reason, now + seconds
+        return SourceError(f"{reason}; asking again in {left:.0f} s", retry_after=left)

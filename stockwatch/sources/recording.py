@@ -7,6 +7,7 @@ calendar and timezone for all of its rows; one row that is simulated or joins la
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -66,7 +67,7 @@ def load(path: Path, timezone: str) -> Recording:
     where = f"market.replay_file: {path}"
     try:
         raw, lines = _columns(path)
-    except (OSError, UnicodeDecodeError, EOFError, zlib.error, csv.Error, msgspec.DecodeError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, csv.Error, msgspec.DecodeError, ValueError) as error:
         raise UsageError(f"{where}: cannot be read: {str(error)[:200]}") from None
     table = {name.strip().lower(): values for name, values in raw.items() if name.strip().lower() in NAMES}
     time_name = next((name for name in TIME_NAMES if name in table), None)
@@ -114,31 +115,42 @@ def _columns(path: Path) -> tuple[dict[str, pd.Series[Any]], list[int]]:
     if suffixes[-1:] == [".gz"]:
         data = gzip.decompress(data)
         suffixes.pop()
-    text = data.decode("utf-8-sig")
+    data = data.removeprefix(codecs.BOM_UTF8)
     if suffixes[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
-        rows = [(number, _json_row(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        rows = [(number, _json_row(line)) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
         names = list(dict.fromkeys(name for _number, row in rows for name in row))
         return {name: pd.Series([row.get(name) for _number, row in rows]) for name in names}, [number for number, _row in rows]
     if suffixes[-1:] != [".csv"]:
         raise ValueError("must be .csv, .csv.gz, .parquet or .jsonl")
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(data.decode(errors="surrogateescape")))  # a byte that is no UTF-8 breaks its own line only
     header = next(reader, [])
+    if not _is_text(header):
+        raise ValueError("is no text in UTF-8")
     values: list[list[str | None]] = [[] for _name in header]
     lines = []
     for row in reader:
         if not row:
             continue
-        whole = len(row) == len(header)
+        whole = len(row) == len(header) and _is_text(row)
         for place, column in enumerate(values):
             column.append(row[place] if whole else None)
         lines.append(reader.line_num)
     return {name: pd.Series(column, dtype="object") for name, column in zip(header, values, strict=True)}, lines
 
 
-def _json_row(line: str) -> dict[str, Any]:
+def _is_text(cells: list[str]) -> bool:
+    """Whether they were UTF-8: what was not stands in them as surrogates."""
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_row(line: bytes) -> dict[str, Any]:
     try:
         row = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}  # counted as broken: it has no time
     return row if isinstance(row, dict) else {}
 

@@ -17,7 +17,7 @@ from stockwatch.health import Metric
 from stockwatch.sessions.places import MINUTE_MS
 from stockwatch.settings import Settings
 from stockwatch.sources import Held
-from stockwatch.sources.bar_plan import Plan, Request, Span
+from stockwatch.sources.bar_plan import SETTLE_MS, Plan, Request, Span
 from stockwatch.tick import Bar, now_ms
 
 NAME = "yahoo"
@@ -155,7 +155,7 @@ class YahooBars:
     def _ask(self, request: Request) -> None:
         frame = self._session.bars(request.symbol, request.start, request.end, request.minutes)
         now = self._clock()
-        bars = bars_of(frame, request.symbol, request.minutes, now - self._delay(request.symbol))
+        bars = bars_of(frame, request.symbol, request.minutes, now - self._delay(request.symbol) - SETTLE_MS)
         bars = [bar for bar in bars if bar.start >= request.start and (request.end is None or bar.start < request.end)]
         last_end = bars[-1].start + request.minutes * MINUTE_MS if bars else None
         told = self._told.get(request.symbol, {})

@@ -60,13 +60,13 @@ class YahooMarket:
         """New ticks and bars. A trouble of the live part does not hold back bars that have come."""
         if self._live.answered:
             self._bars.begin()
-        bars = self._bars.take()
         if self._trouble is None:
             try:
-                return [*bars, *self._live.read(stopping)]
+                ticks = self._live.read(stopping)
+                return [*self._bars.take(), *ticks]
             except SourceError as error:
                 self._trouble = error
-        if bars:
-            return [*bars]  # the trouble is said at the next read
+        if bars := self._bars.take():  # only now: whatever else the live part raises, they stay for the next read
+            return [*bars]  # the trouble is said then
         trouble, self._trouble = self._trouble, None
         raise trouble

@@ -24,20 +24,21 @@ QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 CHART_PATH = "/v8/finance/chart/"
 CHUNK = 50  # symbols in one request
 CALL_SECONDS = 8.0  # yfinance's own timeout does not cover cookie and crumb; the session clamps every call
+QUOTES, BARS = "quotes", "bars"  # kinds of request
 LIMITED = "rate limited by Yahoo (429)"
 
 
 class _Session(curl_cffi.requests.Session[Any]):
     """Counts requests, and lets none take longer than CALL_SECONDS."""
 
-    quotes, charts = 0, 0
+    charts, others = 0, 0
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["timeout"] = min(kwargs.get("timeout") or CALL_SECONDS, CALL_SECONDS)
-        if url.startswith(QUOTE_URL):
-            self.quotes += 1
-        elif CHART_PATH in url:
+        if CHART_PATH in url:
             self.charts += 1
+        else:
+            self.others += 1
         answer = super().request(method, url, *args, **kwargs)
         if CHART_PATH in url and answer.status_code >= 500:
             answer.raise_for_status()  # yfinance would say that it is not JSON
@@ -60,15 +61,15 @@ class YahooSession:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests were made, by kind: quotes and bars."""
-        return {"requests": self._session.quotes, "bar_requests": self._session.charts}
+        """How many went over the network: bars, and all others (quotes, and the cookie and crumb that they need)."""
+        return {"requests": self._session.others, "bar_requests": self._session.charts}
 
     def quotes(self, symbols: tuple[str, ...]) -> list[dict[str, Any]]:
         """One request for up to 50 symbols; what Yahoo does not know is absent. Raises SourceError with a plain reason."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(symbols), CHUNK):
             asked = {"symbols": ",".join(symbols[start : start + CHUNK]), "formatted": "false"}
-            with self._asking():
+            with self._asking(QUOTES):
                 self._data = self._data or YfData(session=self._session)
                 answer = self._data.get_raw_json(QUOTE_URL, params=asked)
                 result = answer["quoteResponse"]["result"]
@@ -87,7 +88,7 @@ class YahooSession:
             # Else yfinance asks for it, two requests more for a ticker that is unknown. It is only used to read our own times.
             self._tickers[symbol]._tz = str(market_of(symbol).timezone)
         ticker = self._tickers[symbol]
-        with self._asking(bars=True):
+        with self._asking(BARS):
             try:
                 found: pd.DataFrame = ticker.history(
                     start=pd.Timestamp(start_ms, unit="ms", tz="UTC"),
@@ -105,31 +106,31 @@ class YahooSession:
                 raise
 
     @contextmanager
-    def _asking(self, *, bars: bool = False) -> Iterator[None]:
+    def _asking(self, kind: str) -> Iterator[None]:
         """One question: not asked while the gate is shut, and its outcome moves the gate. Every trouble leaves as SourceError.
 
         A wrong answer about one symbol's bars says nothing of the network, so it does not hold back live prices.
         """
-        self.gate.check()
-        failed = SourceError if bars else self.gate.failed
+        begun = self.gate.check()
+        failed = SourceError if kind == BARS else self.gate.failed
         try:
             yield
         except YFRateLimitError as error:
-            raise self.gate.limited(LIMITED) from error
+            raise self.gate.limited(kind, LIMITED) from error
         except RequestException as error:
-            raise self._named(error, failed) from error
+            raise self._named(kind, error, failed) from error
         except YFException as error:
             raise failed(f"Yahoo refuses: {str(error)[:120]}") from error
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise failed("Yahoo's answer is not understood") from error
-        self.gate.answered()
+        self.gate.answered(kind, begun)
 
-    def _named(self, error: RequestException, failed: Callable[[str], SourceError]) -> SourceError:
+    def _named(self, kind: str, error: RequestException, failed: Callable[[str], SourceError]) -> SourceError:
         status = _status(error)
         if status == 429:
-            return self.gate.limited(LIMITED)
+            return self.gate.limited(kind, LIMITED)
         if status in (401, 403):  # the cookie or the crumb; more requests make it worse
-            return self.gate.limited(f"Yahoo refuses its own crumb ({status})")
+            return self.gate.limited(kind, f"Yahoo refuses its own crumb ({status})")
         if status:
             return failed(f"Yahoo answers with an error ({status})")
         if "timed out" in str(error).lower():

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-import msgspec
 import pandas as pd
 from clickhouse_connect.driver.client import Client
 
@@ -102,7 +102,7 @@ class Store:
         if not rows:
             return
         messages, partitions, offsets = zip(*rows, strict=True)
-        columns = zip(*map(msgspec.structs.astuple, messages), strict=True)
+        columns = [list(map(attrgetter(name), messages)) for name in fields]  # by column: 20,000 tuples keep the collector busy
         names = (*fields, *ORIGIN)
         types = [SENT_AS[name] for name in names]
         with named_trouble(self.address.url):
@@ -130,9 +130,10 @@ class Store:
         frame = self._frame("bars", source, symbol, start_ms, end_ms)
         return frame.rename(columns={"volume_": "volume"})
 
-    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> int | None:
-        """The largest day_volume in [start, end); None without rows."""
-        return self._number("baseline_volume", source, symbol, start_ms, end_ms)
+    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """The largest day_volume in [start, end), and when the last tick in there was (ms); None without rows."""
+        volume, at = self._rows("baseline_volume", source, symbol, start_ms, end_ms)[0]
+        return None if volume is None else (int(volume), int(at))
 
     def latest_ticks(self, source: str, symbols: Sequence[str] | None = None, end_ms: int | None = None) -> pd.DataFrame:
         """The newest tick before `end` of each symbol (all of the source's by default): symbol and the columns of ticks()."""
@@ -200,14 +201,15 @@ class Store:
             frame = self._client_().query_df(_query(name), parameters=self._parameters(source, symbol, start, end))
         return frame.rename(columns=_RENAMED) if len(frame) else _EMPTY[name].copy()
 
-    def _rows(self, name: str, source: str, symbol: str = "") -> Sequence[Sequence[Any]]:
+    def _rows(
+        self, name: str, source: str, symbol: str = "", start: int | None = None, end: int | None = None
+    ) -> Sequence[Sequence[Any]]:
         with named_trouble(self.address.url):
-            return self._client_().query(_query(name), parameters=self._parameters(source, symbol)).result_rows
+            return self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
 
     def _number(self, name: str, source: str, symbol: str, start: int | None = None, end: int | None = None) -> int | None:
-        with named_trouble(self.address.url):
-            rows = self._client_().query(_query(name), parameters=self._parameters(source, symbol, start, end)).result_rows
-        return None if rows[0][0] is None else int(rows[0][0])
+        number = self._rows(name, source, symbol, start, end)[0][0]
+        return None if number is None else int(number)
 
     @staticmethod
     def _parameters(source: str, symbol: str, start: int | None = None, end: int | None = None) -> dict[str, Any]:

@@ -6,11 +6,15 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from program import Program, until
 from yahoo_day import TICKERS, backfilled, differences, exported, market_around_now, settings
 from yahoo_stub import YahooStub
 
+from stockwatch.sources.bar_plan import SETTLE_MS
 
+
+@pytest.mark.timeout(120)  # two starts of the program, and four exports
 def test_the_last_days_are_there_and_a_second_start_asks_only_for_what_is_missing(program: Program, tmp_path: Path) -> None:
     with YahooStub(tmp_path) as stub:
         stub.market = market = market_around_now()
@@ -35,7 +39,7 @@ def test_the_last_days_are_there_and_a_second_start_asks_only_for_what_is_missin
         assert program.process is not None
         program.process.send_signal(signal.SIGKILL)
         program.process.wait(5)
-        before = len(stub.charted)
+        before, killed = len(stub.charted), int(time.time() * 1000)
         program.start()
         until(lambda: program.component("producer")["metrics"].get("backfill"), 30, "a plan")
         # Yesterday is in the table: all that may be asked is what came since, or the session so far after a candle's close.
@@ -43,4 +47,12 @@ def test_the_last_days_are_there_and_a_second_start_asks_only_for_what_is_missin
         assert all(start >= today for _symbol, start, _end, _minutes in stub.charted[before:])
         backfill = program.component("producer")["metrics"]["backfill"]
         assert backfill["bars"] < bars
+        program.write(market=settings(stub), dashboard={"candle_minutes": 1})  # for the export: each minute by itself
+
+        def wrong() -> int:
+            found = {symbol: exported(program, symbol) for symbol in TICKERS[:2]}
+            assert min(map(len, found.values())) > 1_440
+            return sum(differences(found[symbol], market, symbol, killed - SETTLE_MS, minutes=1) for symbol in found)
+
+        until(lambda: wrong() == 0, 20, "every closed minute is the market's own")  # what came since may be on its way
         assert program.stop(seconds=5.5) == 0

@@ -93,18 +93,18 @@ def first_open(segments: Segments, session: int) -> int:
     return min((opened for opened, day in rows if day == session), default=session)
 
 
-def kept_bars(bars: list[Bar]) -> list[Bar]:
-    """The last of each identity; a minute's bar wins over the five minutes that hold it."""
-    last = {(bar.start, bar.minutes): bar for bar in bars}
-    fine = [bar for bar in last.values() if bar.minutes == 1]
-    return sorted(bar for bar in last.values() if bar.minutes == 1 or not any(bar.start <= one.start < bar.end for one in fine))
+def kept_bars(bars: list[Bar], longest: int) -> list[Bar]:
+    """The last of each identity, none longer than the candles; five minutes' bar wins over those of the minutes in it."""
+    last = [bar for bar in {(bar.start, bar.minutes): bar for bar in bars}.values() if bar.minutes <= longest]
+    fives = [bar for bar in last if bar.minutes == 5]
+    return sorted(bar for bar in last if bar.minutes == 5 or not any(five.start <= bar.start < five.end for five in fives))
 
 
 def candles(
     ticks: list[Tick], bars: list[Bar], segments: Segments, minutes: int, *, baseline: int | None = None, late: bool = False
 ) -> list[dict[str, Any]]:
     """What build() promises, for anything that may come."""
-    told = kept_bars(bars)
+    told = kept_bars(bars, minutes)
     good = sorted(
         (tick for tick in ticks if tick.price > 0 and is_trading(segments, tick.at)), key=lambda tick: (tick.at, tick.day_volume)
     )

@@ -6,10 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from candle_reference import MINUTE, NO_BARS, NONE, OPEN, T0, around, bars_frame, ticks_frame
 
-from stockwatch.candles import build
+from stockwatch.candles import build, volume_at
 from stockwatch.sessions import market_of, segments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values:Warning")  # exchange_calendars on pandas 3.1
@@ -130,16 +131,20 @@ def test_a_bar_that_is_corrected_lands() -> None:
     assert made[["high", "volume"]].to_numpy().tolist() == [[13.0, 140], [11.0, 10]]
 
 
-def test_a_minutes_bar_wins_over_the_five_minutes_that_hold_it() -> None:
-    bars = bars_frame(
-        [
-            (T0, 5, 1.0, 50.0, 0.5, 2.0, 999),
-            (T0 + 5 * MINUTE, 5, 2.0, 3.0, 1.0, 2.5, 70),
-            (T0 + MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100),
-        ]
-    )
-    made = build(ticks_frame([]), bars, OPEN, 5)
-    assert made[["high", "volume"]].to_numpy().tolist() == [[12.0, 100], [3.0, 70]]
+def test_minutes_that_end_within_five_minutes_take_nothing_from_their_bar() -> None:
+    minutes = [(T0 + n * MINUTE, 1, 10.0, 12.0, 9.0, 11.0, 100) for n in range(8)]  # a laptop fell asleep after the eighth
+    fives = [(T0 + n * 5 * MINUTE, 5, 10.0, 15.0, 9.0, 14.0, 520) for n in (1, 2)]  # asked for a week later
+    made = build(ticks_frame([]), bars_frame(minutes + fives), OPEN, 5)
+    assert made[["high", "close", "volume"]].to_numpy().tolist() == [[12.0, 11.0, 500], [15.0, 14.0, 520], [15.0, 14.0, 520]]
+
+
+@pytest.mark.parametrize("minutes", [1, 2])
+def test_a_bar_longer_than_the_candles_draws_none_and_leaves_the_ticks_alone(minutes: int) -> None:
+    bars = bars_frame([(T0, 5, 1.0, 50.0, 0.5, 2.0, 999), (T0 + 5 * MINUTE, 5, 1.0, 50.0, 0.5, 2.0, 999)])
+    rows = [(T0 + 30_000, 10.0, 40), (T0 + 150_000, 11.0, 70)]
+    made = build(ticks_frame(rows), bars, OPEN, minutes)
+    assert made["start"].tolist() == [T0, T0 + 2 * MINUTE]
+    assert made[["high", "volume"]].to_numpy().tolist() == [[10.0, 40], [11.0, 30]]
 
 
 def test_nothing_gives_nothing_and_the_last_count_is_kept() -> None:
@@ -173,3 +178,17 @@ def test_prints_beside_the_sessions_hours_draw_no_candle_and_an_unknown_session_
     assert build(ticks_frame([(saturday, 5.0, 1)]), NO_BARS, segments(market_of("AAPL"), saturday, opened), 5)[
         "open"
     ].tolist() == [5.0]
+
+
+def test_the_volume_at_a_moment_is_the_last_ticks_and_what_bars_say_was_traded_since() -> None:
+    """Minutes that two bars tell count once; a bar that goes on past the moment tells nothing of it."""
+    minute = 60_000
+    bars = pd.DataFrame(
+        [[0, 5, 300], [3 * minute, 1, 60], [4 * minute, 1, 60], [5 * minute, 1, 120], [6 * minute, 1, 600]],
+        columns=["start", "minutes", "volume"],
+    ).assign(open=1.0, high=1.0, low=1.0, close=1.0)
+    at = 4 * minute + 29_000  # its volume holds all of its second
+    assert volume_at(6 * minute, 1_000, at, bars) == 1_000 + 30 + 120
+    assert volume_at(6 * minute + 30_000, 1_000, at, bars) == 1_000 + 30 + 120
+    assert volume_at(6 * minute, 1_000, 6 * minute - 1, bars) == 1_000
+    assert volume_at(6 * minute, 1_000, at, bars.head(0)) == 1_000

@@ -15,6 +15,7 @@ from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.reader import Reader
 from stockwatch.sessions import Instrument
 from stockwatch.settings import load
+from stockwatch.store.news import NewTick
 
 AT = 1_764_000_000_000  # 2025-11-24 16:00 UTC
 MINUTE = 60_000
@@ -49,9 +50,14 @@ class Table:
     def latest_ticks(self, source: str, symbols: list[str], end_ms: int | None = None) -> pd.DataFrame:
         return self._until(end_ms).tail(1)
 
-    def news(self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None) -> dict[str, dict[str, Any]]:
+    def news(
+        self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None, stored_since: int | None = None
+    ) -> dict[str, dict[str, Any]]:
         newest = self._until(end_ms)[lambda f: f["at"] >= start_ms].tail(1)
-        return {"A": {name: newest[name].iloc[0].item() for name in newest}} if len(newest) else {}
+        assert (
+            end_ms is None or stored_since is None
+        )  # what an earlier start has stored is not new: it is shown when its time comes
+        return {"A": {"news": [], "ingested": 0} | {name: newest[name].iloc[0].item() for name in newest}} if len(newest) else {}
 
     def prices(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
         return self._until(end_ms)[lambda f: f["at"] >= start_ms]
@@ -62,9 +68,12 @@ class Table:
     def bars(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
         return pd.DataFrame(columns=["start", "minutes", "open", "high", "low", "close", "volume"])
 
-    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> int | None:
+    def baseline_volume(self, source: str, symbol: str, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         seen = self.rows[(self.rows["at"] >= start_ms) & (self.rows["at"] < end_ms)]
-        return int(seen["day_volume"].max()) if len(seen) else None
+        return (int(seen["day_volume"].max()), int(seen["at"].max())) if len(seen) else None
+
+    def bars_stored(self, source: str, symbol: str) -> int:
+        return 0
 
 
 def reader(folder: Path, monkeypatch: pytest.MonkeyPatch, components: list[dict[str, Any]], *, simulated: bool = False) -> Reader:
@@ -142,3 +151,72 @@ def test_a_candle_that_grows_is_what_a_whole_reading_makes(tmp_path: Path, monke
         pd.testing.assert_frame_equal(grown.reset_index(drop=True), whole)
         steps += 1
     assert steps > 40
+
+
+class Growing(Table):
+    """A live market's table: rows are stored one after the other, some late, some twice, in no order of their time."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        super().__init__()
+        self.all, self.asked = rows, 0
+        self.store(60)
+
+    def store(self, count: int) -> None:
+        self.raw = self.all.head(count)
+        self.rows = self.raw.drop_duplicates(["at", "day_volume", "price"], keep="last").sort_values(
+            ["at", "day_volume", "offset"]
+        )
+
+    def prices(self, *args: Any) -> pd.DataFrame:
+        self.asked += 1
+        return super().prices(*args)
+
+    def line(self, source: str, symbol: str, start_ms: int, end_ms: int, step_ms: int) -> pd.DataFrame:
+        found = self.prices(source, symbol, start_ms, end_ms)[["at", "price"]]
+        return found.groupby(found["at"] // step_ms).last().reset_index(drop=True)
+
+    def news(
+        self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None, stored_since: int | None = None
+    ) -> dict[str, dict[str, Any]]:
+        assert stored_since is not None
+        newest = self.rows.iloc[-1]
+        found = self.raw[(self.raw["at"] >= start_ms) & (self.raw["ingested"] >= stored_since)]
+        told = {name: newest[name].item() for name in ("at", "price", "day_volume")}
+        news = [NewTick(*row) for row in found[["at", "day_volume", "offset", "price"]].itertuples(index=False)]
+        return {"A": {"ingested": int(self.raw["ingested"].max()), "news": news, **told}}
+
+
+def test_what_grows_by_what_is_new_is_what_a_whole_reading_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candles and line of a live market; between two whole readings the ticks are not read again."""
+    random = np.random.default_rng(11)
+    at = np.sort(AT + random.integers(0, 20 * MINUTE, 1_500))
+    price = 100 + random.normal(0, 1, len(at)).round(2)
+    rows = pd.DataFrame({"at": at, "price": price, "day_volume": np.arange(len(at)) * 10})
+    rows = pd.concat([rows, rows.sample(200, random_state=7)])  # a repeat comes with another offset
+    rows["ingested"] = rows["at"] + 40 + (random.random(len(rows)) < 0.1) * random.integers(0, 2_000, len(rows))
+    in_sight = np.argsort(rows["ingested"].to_numpy() + random.integers(0, 400, len(rows)), kind="stable")
+    table = Growing(rows.iloc[in_sight].reset_index(drop=True).assign(offset=range(len(rows))))
+    settings = load(tmp_path / "settings.toml", {"market": {"source": "simulator", "tickers": ["A"]}})
+    shown = Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), "http://127.0.0.1:9/health"))
+    monkeypatch.setattr(shown, "_store", table)
+    monkeypatch.setattr(shown, "_ask_health", lambda: {"source": "simulator", "components": []})
+    monkeypatch.setattr("stockwatch.dashboard.prices.LINE_STEPS", (1_000,))
+    clock = [AT / 1000]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    read = steps = 0
+    for count in range(60, 450, 3):
+        table.store(count)
+        newest = int(table.rows["at"].iloc[-1])
+        clock[0] = newest / 1000
+        monkeypatch.setattr("stockwatch.dashboard.reader.now_ms", lambda newest=newest: newest)
+        facts = shown.facts("A", fresh=0)
+        assert facts is not None
+        before = table.asked
+        grown, line = shown.candles_of(facts, 5, 3), shown.line_of(facts)
+        read += table.asked - before
+        steps += 1
+        whole = Reader._candles(shown, facts, 5, 3)
+        pd.testing.assert_frame_equal(grown.tail(1).reset_index(drop=True), whole.tail(1).reset_index(drop=True))
+        pd.testing.assert_frame_equal(line, Reader._line(shown, facts, facts.session[0], 1_000))
+    assert steps == 130
+    assert read < steps

@@ -86,3 +86,10 @@ def test_a_giant_head_is_refused_and_the_server_goes_on(port: int) -> None:
         big.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
         assert big.recv(65536).startswith(b"HTTP/1.1 400")
     assert httpx.get(f"http://127.0.0.1:{port}/", timeout=10).text == "0"
+
+
+def test_on_windows_a_port_is_asked_for_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)  # any option that can be read back
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)

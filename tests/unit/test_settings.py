@@ -62,13 +62,48 @@ def test_a_default_is_known_as_one(tmp_path: Path) -> None:
         {"alerts": {"webhook_url": "ftp://hidden-word"}},
         {"cache": {"redis_url": "http://:hidden-word@host"}},
         {"market": {"proxy": "ftp://user:hidden-word@host"}},
+        *(
+            {section: {key: f"{scheme}://user:{password}@host:80"}}
+            for section, key, scheme in (
+                ("clickhouse", "url", "http"),
+                ("cache", "redis_url", "redis"),
+                ("alerts", "webhook_url", "https"),
+                ("market", "proxy", "socks5"),
+            )
+            for password in (
+                "pa[hidden-word]ss",
+                "hidden-word[",
+                "hidden-word]",
+                "hidden-word/x",
+                "hidden-word#x",
+                "hidden-word\u2100",
+            )
+        ),
     ],
+    ids=str,
 )
 def test_no_message_shows_a_secret(tmp_path: Path, section: dict[str, dict[str, object]]) -> None:
     with pytest.raises(UsageError) as caught:
         load(tmp_path / "settings.toml", section)
     assert "hidden-word" not in str(caught.value)
+    assert "user" not in str(caught.value).replace("user:password", "")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["clickhouse", "cache", "alerts", "market", "kafka", "dashboard"])
+def test_a_section_that_is_a_text_is_not_shown(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'{section} = "http://user:hidden-word@host"\n')
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    assert str(caught.value) == f"settings.toml: {section} must be a section, [{section}]"
+
+
+def test_the_home_of_a_user_whom_nobody_knows_is_one_line(tmp_path: Path) -> None:
+    for section, key in (("supervisor", "data_dir"), ("market", "ca_file")):
+        with pytest.raises(UsageError, match="~no-such-user is no user with a home folder here") as caught:
+            load(tmp_path / "settings.toml", {section: {key: "~no-such-user/x"}})
+        assert "\n" not in str(caught.value)
 
 
 def test_a_secret_is_not_in_a_settings_repr(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -92,6 +93,28 @@ def test_after_each_close_every_ticker_is_asked_once_spread_out_within_the_promi
     assert sorted(asked) == sorted(SYMBOLS)
     assert min(asked.values()) >= SETTLE_MS
     assert max(asked.values()) < SETTLE_MS + SPREAD_MS < 120_000
+
+
+@pytest.mark.parametrize(("candle_minutes", "apart"), [(1, 1), (2, 1), (5, 5), (15, 5), (60, 5)])
+def test_the_other_candles_that_the_page_offers_are_within_the_promise_too(candle_minutes: int, apart: int) -> None:
+    plan = begun(Plan(SYMBOLS[:1], candle_minutes, 1), at("25 10:02"))
+    drained(plan, at("25 10:02"))
+    times = [now for now in range(at("25 10:02"), at("25 10:47"), 1_000) if drained(plan, now)]
+    steps = {later - now for now, later in pairwise(times)}
+    assert steps == {apart * 60_000}
+    assert {(now - SETTLE_MS - at("25 09:15")) % (apart * 60_000) for now in times} == {0}  # counted from the open
+
+
+def test_candles_of_a_quarter_hour_take_five_minutes_of_more_than_a_week_ago_and_those_of_two_do_not() -> None:
+    now = at("25 10:00")
+    kinds = [[request.minutes for request in drained(begun(Plan(SYMBOLS[:1], n, 15), now), now)] for n in (1, 2, 15, 60)]
+    assert kinds == [[1], [1], [1, 5], [1, 5]]
+
+
+def test_a_gap_of_more_than_a_week_that_begins_within_five_minutes_is_asked_from_their_start() -> None:
+    now, known = at("25 10:00"), Span(at("09 09:15"), at("11 10:48"))
+    coarse, _fine = drained(begun(Plan(SYMBOLS[:1], 5, 15), now, known), now)[:2]
+    assert (coarse.minutes, coarse.start) == (5, at("11 10:45"))
 
 
 def test_a_closed_minute_that_is_not_in_the_answer_is_asked_for_once_more_soon() -> None:

@@ -112,6 +112,15 @@ def test_broken_rows_are_skipped_counted_and_the_first_is_named_by_its_line(tmp_
     assert load(written(tmp_path, "T.jsonl", good + "nonsense\n" + good + f'\n{{"at": {AT}}}\n' + good), "UTC").broken == [2, 5]
 
 
+def test_a_line_that_is_no_utf_8_is_skipped_and_named_and_the_others_are_played(tmp_path: Path) -> None:
+    rows = f"\ufeffat,price,symbol\n{AT},1,A\n{AT},1,\xe9\n{AT},2,\xe9\u2028A\n{AT},3,A\n".encode()
+    content = load(written(tmp_path, "T.csv", rows.replace("1,\xe9".encode(), b"1,\xe9")), "UTC")
+    assert (content.price.tolist(), content.symbol, content.broken) == ([1, 2, 3], ["A", "\xe9\u2028A", "A"], [3])
+    lines = f'{{"at": {AT}, "price": 1, "symbol": "A\u2028"}}\n{{"at": {AT}, "price": 1, "symbol": "\xff"}}\n'.encode()
+    content = load(written(tmp_path, "T.jsonl", lines.replace("\xff".encode(), b"\xff") + lines), "UTC")
+    assert (content.symbol, content.broken) == (["A", "A", "\xff"], [2])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -119,7 +128,10 @@ def test_broken_rows_are_skipped_counted_and_the_first_is_named_by_its_line(tmp_
         ("T.csv", f"at;price\n{AT};1\n", "needs the columns"),
         ("T.csv", "at,price\n", "no valid row"),
         ("T.csv", "at,price\n1764000000,1\n", "milliseconds since 1970"),
-        ("T.csv", b"\xff\xfea,t\n", "cannot be read"),
+        ("T.csv", b"\xff\xfea,t\n", "cannot be read: is no text in UTF-8"),
+        ("T.csv", b"\x89PNG\r\n\x1a\n\x00\xff\xd8", "cannot be read: is no text in UTF-8"),
+        ("T.jsonl", b"\x89PNG\r\n\x1a\n\x00\xff\xd8", "needs the columns"),
+        ("T.csv", f"at,price\n{AT},\xff\n".encode("latin-1"), "no valid row"),
         ("T.csv.gz", gzip.compress(csv_of("at,price,volume").encode(), mtime=0)[:-9], "cannot be read"),
         ("T.csv.gz", gzip.compress(csv_of("at,price,volume").encode(), mtime=0)[:14] + b"\xff" * 30, "cannot be read"),
     ],

@@ -11,11 +11,12 @@ import pytest
 
 from stockwatch.errors import SourceError, StoreError
 from stockwatch.settings import load
+from stockwatch.sources.bar_plan import SETTLE_MS
 from stockwatch.sources.yahoo_bars import PAUSE_SECONDS, YahooBars, bars_of
 
 MINUTE = 60_000
 DAY = 1_795_564_800_000  # 2026-11-25 00:00 UTC, where the days of BTC-USD begin
-NOW = DAY + 90 * MINUTE + 10_000
+NOW = DAY + 90 * MINUTE + 40_000
 
 
 def frame(starts: list[int], volume: float = 10.0) -> pd.DataFrame:
@@ -98,6 +99,20 @@ def test_the_day_is_filled_and_then_only_what_is_new_or_corrected_is_given_on(tm
     yahoo.now += 5 * MINUTE
     list(turns(bars))
     assert len(bars.take()) == 101  # all of them were corrected
+
+
+def test_a_minute_is_taken_once_it_is_settled_and_the_candle_that_closed_half_a_minute_ago_with_it(
+    tmp_path: Path, yahoo: Yahoo
+) -> None:
+    bars = life(tmp_path, yahoo, ("BTC-USD", "ETH-USD"))
+    list(turns(bars))
+    bars.take()
+    closed = DAY + 95 * MINUTE
+    newest: dict[str, tuple[int, int]] = {}  # of each: when it came, and its end
+    for yahoo.now in range(closed, closed + 2 * MINUTE, 1_000):
+        list(turns(bars))
+        newest |= {bar.symbol: (yahoo.now - closed, bar.start + MINUTE) for bar in bars.take()}
+    assert newest == {"BTC-USD": (SETTLE_MS, closed), "ETH-USD": (2 * SETTLE_MS, closed)}  # not the minute that ends just then
 
 
 def test_a_second_start_goes_on_where_the_table_ends(tmp_path: Path, yahoo: Yahoo) -> None:

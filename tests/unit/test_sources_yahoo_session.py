@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from scripted_market import ScriptedMarket
-from yahoo_stub import YahooStub, quote
+from yahoo_stub import Row, YahooStub, quote
+from yfinance.data import YfData
 
 from stockwatch.errors import SourceError
 from stockwatch.settings import Settings, load
@@ -43,7 +44,31 @@ def session(tmp_path: Path, stub: YahooStub) -> Iterator[YahooSession]:
 def test_ten_tickers_are_one_request(session: YahooSession, stub: YahooStub) -> None:
     assert [found["symbol"] for found in session.quotes(TICKERS)] == list(TICKERS)
     assert stub.asked == [list(TICKERS)]
-    assert session.requests == {"requests": 1, "bar_requests": 0}
+
+
+def test_every_request_that_goes_over_the_network_is_counted_a_cookies_and_a_crumbs_too(
+    session: YahooSession, stub: YahooStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(YfData(), "_crumb", None)  # one object for the whole process: another test may have got one
+    session.quotes(TICKERS)
+    assert session.requests == {"requests": stub.answers, "bar_requests": 0}
+    assert stub.answers > len(stub.asked) == 1
+
+
+def test_a_quote_that_is_refused_while_bars_are_on_their_way_shuts_the_gate_for_its_time(
+    session: YahooSession, stub: YahooStub
+) -> None:
+    stub.market = ScriptedMarket([TICKERS[0]], AT, AT + 86_400, lambda: AT + 630.0)
+    bars = stub.market.bars
+
+    def meanwhile(symbol: str, start: int, end: int, minutes: int) -> list[Row]:
+        session.gate.limited("quotes", "rate limited")
+        return bars(symbol, start, end, minutes)
+
+    stub.market.bars = meanwhile  # type: ignore[method-assign]
+    assert len(session.bars(TICKERS[0], AT * 1000, None, 1)) > 5
+    with pytest.raises(SourceError, match="rate limited"):
+        session.quotes(TICKERS)
 
 
 def test_more_than_fifty_are_asked_in_fifties(tmp_path: Path, stub: YahooStub) -> None:

@@ -9,15 +9,16 @@ const DARK = {
 };
 const CONFIG = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: false, showTips: false };
 
+const PLOTLY = "/stockwatch/plotly.min.js";
+
 let loading;
 function plotly() {
   if (window.Plotly) return Promise.resolve(window.Plotly);
   loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/stockwatch/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { loading = undefined; reject(new Error("plotly.min.js did not load")); };
-    document.head.append(script);
+    const coming = document.querySelector(`script[src="${PLOTLY}"]`), script = coming ?? document.createElement("script");
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => { loading = undefined; script.remove(); reject(new Error("plotly.min.js did not load")); });
+    if (!coming) { script.src = PLOTLY; document.head.append(script); }
   });
   return loading;
 }
@@ -43,6 +44,20 @@ function thinLabels(layout, width, share) {
   const every = Math.max(Math.ceil((tickvals.length * share) / room), 1);
   layout.xaxis.tickvals = tickvals.filter((_, number) => number % every === 0);
   layout.xaxis.ticktext = ticktext.filter((_, number) => number % every === 0);
+}
+
+// One chart a frame, the one that has waited longest first, and each as it is then: what comes faster than it can be drawn is
+// left out, and a page that nobody looks at draws nothing.
+const waiting = new Set();
+function inTurn(card) {
+  if (!waiting.size) requestAnimationFrame(drawNext);
+  waiting.add(card);
+}
+function drawNext() {
+  const [card] = waiting;
+  waiting.delete(card);
+  card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
+  if (waiting.size) requestAnimationFrame(drawNext);
 }
 
 class Card {
@@ -75,7 +90,7 @@ class Card {
     if (old?.of !== part.of) { this.held = {}; this.hovered = undefined; }  // another ticker, or other candles: its own view
     else if (old?.starts && part.starts) this.move(old.starts, part.starts);
     this.say(part.hover?.[this.hovered] ?? part.said);
-    this.draw().catch((error) => this.say(`The chart cannot be drawn: ${error.message}`));
+    inTurn(this);
   }
 
   say(html) {
@@ -121,6 +136,7 @@ class Card {
     await Plotly.react(this.plot, figure.data, figure.layout, CONFIG);
     if (first) this.listen();
     this.cross();
+    this.stage.drawn?.();
   }
 
   listen() {
@@ -169,5 +185,5 @@ class Card {
     this.line.style.height = `${drawn.yaxis._length}px`;
   }
 
-  reset() { this.held = {}; if (this.part) this.draw(); }
+  reset() { this.held = {}; if (this.part) inTurn(this); }
 }

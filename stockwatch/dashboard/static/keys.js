@@ -11,16 +11,20 @@ class Keys {
     this.stage = stage;
     this.heard = (event) => this.take(event);
     document.addEventListener("keydown", this.heard);
+    this.pressed = (event) => { const asked = event.target.closest("[data-act]")?.dataset.act; if (asked) stage.act(asked); };
+    document.addEventListener("click", this.pressed);
   }
 
-  get off() { return localStorage.getItem(SILENT) === "1"; }
+  // A browser may keep nothing for a page, or refuse to be asked.
+  get off() { try { return localStorage.getItem(SILENT) === "1"; } catch { return this.silent ?? false; } }
+  set off(yes) { this.silent = yes; try { localStorage.setItem(SILENT, yes ? "1" : "0"); } catch { /* until the page is closed */ } }
 
   take(event) {
     const { stage } = this;
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPED)) return;
     if (this.off && !["?", "Escape"].includes(event.key)) return;
     const turn = (list, now) => list[(list.indexOf(now) + 1) % list.length];
-    const does = { m: () => stage.act("minutes", String(turn(WIDTHS, stage.minutes))), p: () => stage.present(!stage.presenting),
+    const does = { m: () => stage.act("minutes", String(turn(WIDTHS, stage.minutes))), p: () => stage.presenter.turn(),
       a: () => stage.act("line", "average"), v: () => stage.act("line", "vwap"), "?": () => this.help(),
       w: () => stage.act("window", String(turn(WINDOWS.map(([n]) => n), stage.window))), Escape: () => stage.leave(),
       "+": () => stage.zoom(0.5), "=": () => stage.zoom(0.5), "-": () => stage.zoom(2), 0: () => stage.reset() };
@@ -38,9 +42,12 @@ class Keys {
       '<label><input type="checkbox"> Use these keys</label><form method="dialog"><button autofocus>Close</button></form>';
     const use = box.querySelector("input");
     use.checked = !this.off;
-    use.onchange = () => localStorage.setItem(SILENT, use.checked ? "0" : "1");
+    use.onchange = () => { this.off = !use.checked; };
     if (!box.open) box.showModal();
   }
 
-  close() { document.removeEventListener("keydown", this.heard); }
+  close() {
+    document.removeEventListener("keydown", this.heard);
+    document.removeEventListener("click", this.pressed);
+  }
 }

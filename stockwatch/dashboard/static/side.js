@@ -19,6 +19,7 @@ class Sidebar {
   draw(now = this.now ?? Date.now()) {
     this.now = now;
     fill("side", this.state.side ?? "");
+    fill("bar", this.state.bar ?? "");
     for (const slot of place("side")?.querySelectorAll("[data-told]") ?? []) {
       const [text, moment] = this.state.told?.[slot.dataset.told] ?? [""];
       const words = moment ? text.replace("{}", ago((now - moment) / 1000)) : text;

@@ -2,12 +2,15 @@
 
 const WIDTHS = [1, 5, 15, 60], WINDOWS = [[15, "15 min"], [60, "1 h"], [0, "Session"]];
 const LINES = [["average", "Average 20"], ["vwap", "VWAP"]];
-const MOST = 1000, PRESENT_MS = 15_000;
+const MOST = 1000, SETTLE_MS = 100, SETTLES = 50;
 const AWAY = "The store does not answer";  // parts.py says so
 
 class Stage {
   constructor(root, data) {
     this.root = root;
+    root.stage = this;
+    this.dark = isDark(root);
+    root.classList.toggle("sw-dark", this.dark);
     root.innerHTML = '<div class="sw-empty" role="status"></div><div class="sw-pair"></div><div class="sw-wide"></div>';
     const asked = Number(new URLSearchParams(location.search).get("minutes"));
     this.minutes = data.widths.includes(asked) ? asked : data.minutes;
@@ -24,12 +27,16 @@ class Stage {
     this.tools();
     this.live = new Live((name, state) => this.take(name, state), (yes) => this.connected(yes));
     plotly().catch(() => {});  // read while the first parts are on their way; what fails is said by the card that draws
+    this.presenter = new Presenter(this);
     this.keys = new Keys(this);
     this.clock = setInterval(() => this.ages(), 500);
     this.empty("Loading", "The charts come in a moment.");
+    this.choose(data.symbol);
+    if (new URLSearchParams(location.search).has("present")) this.presenter.turn(true);
   }
 
   update(component) {
+    if (!this.component && this.picked) component.setTriggerValue("pick", this.picked);  // in the shell: the dropdown follows
     this.component = component;
     this.data = component.data;
     this.dark = isDark(this.root);
@@ -37,6 +44,12 @@ class Stage {
     if (this.symbol !== component.data.symbol && this.picked !== component.data.symbol && this.picked) return;  // it is on its way
     this.picked = undefined;
     this.choose(component.data.symbol);
+  }
+
+  // The places are Streamlit's now, and come one after the other: what is known goes into them.
+  settle(tries = SETTLES) {
+    for (const [name, { state }] of this.live.states) if (Object.values(this.wanted).includes(name)) this.take(name, state);
+    if (tries && !["first", "top", "list", "alerts", "export"].every(place)) setTimeout(() => this.settle(tries - 1), SETTLE_MS);
   }
 
   choose(symbol) {
@@ -50,7 +63,7 @@ class Stage {
     if (symbol === undefined || symbol === this.symbol) return;
     this.picked = symbol;
     this.choose(symbol);
-    this.component.setTriggerValue("pick", symbol);  // the dropdown follows
+    this.component?.setTriggerValue("pick", symbol);  // the dropdown follows
   }
 
   names() {
@@ -130,6 +143,8 @@ class Stage {
   }
 
   act(what, value) {
+    if (what === "present") { this.presenter.turn(); return; }
+    if (what === "keys") { this.keys.help(); return; }
     if (what === "minutes") {
       this.minutes = Number(value);
       this.count = this.data.count;
@@ -181,7 +196,7 @@ class Stage {
   }
 
   leave() {
-    if (this.cards.candles.hovered === undefined) { this.present(false); return; }
+    if (this.cards.candles.hovered === undefined) { this.presenter.turn(false); return; }
     this.cards.candles.find(".sw-said").removeAttribute("aria-live");
     this.hover(undefined);
   }
@@ -196,11 +211,12 @@ class Stage {
   ages() {
     this.side.draw(Date.now() + this.live.offset);
     if (!this.head) return;
-    const seconds = (Date.now() + this.live.offset - this.head.at) / 1000, { due } = this.head;
+    const seconds = (Date.now() + this.live.offset - this.head.at) / 1000, { due, stale } = this.head;
     const age = place("side")?.querySelector("[data-age]"), since = place("first")?.querySelector("[data-since]");
+    age?.classList.toggle("sw-stale", stale);
     if (age) age.textContent = !due ? "—" : seconds < 120 ? `${Math.max(seconds, 0).toFixed(1)} s` : ago(seconds);
     const said = place("side")?.querySelector("[data-age-said]");
-    if (said) said.textContent = due ? "from the exchange's time to this screen" : "no price is due";
+    if (said) said.textContent = !due ? "no price is due" : `${stale ? "stale: " : ""}from the exchange's time to this screen`;
     if (since) since.textContent = `updated ${ago(seconds)} ago`;
   }
 
@@ -221,30 +237,11 @@ class Stage {
     this.pick(all[(now + step + all.length) % all.length]);
   }
 
-  present(on) {
-    this.presenting = on;
-    document.documentElement.classList.toggle("sw-present", on);
-    clearInterval(this.turning);
-    if (on) this.turning = setInterval(() => this.next(1), PRESENT_MS);
-    const wide = this.root.children[2];  // the address stands beside the line, on room of its own: it covers no price
-    wide.querySelector(".sw-room")?.remove();
-    if (on) wide.insertAdjacentHTML("beforeend", this.data.room ?? "");
-    window.dispatchEvent(new Event("resize"));
-  }
-
   close() {
     this.live.close();
     clearInterval(this.clock);
-    clearInterval(this.turning);
+    this.presenter.close();
     this.keys.close();
-    document.documentElement.classList.remove("sw-present", "sw-cut");
+    document.documentElement.classList.remove("sw-cut");
   }
-}
-
-export default function (component) {
-  const root = component.parentElement.querySelector(".sw-stage");
-  root.stage ??= new Stage(root, component.data);
-  root.stage.update(component);
-  if (new URLSearchParams(location.search).has("present") && root.stage.presenting === undefined) root.stage.present(true);
-  return () => { root.stage?.close(); root.stage = undefined; };
 }
