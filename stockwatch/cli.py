@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -31,15 +32,21 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their arguments."""
     from stockwatch.commands import export
 
-    shared = _Parser(add_help=False)
-    shared.add_argument("--settings", type=Path, metavar="FILE", help="another settings.toml")
-    shared.add_argument("--debug", action="store_true", help="show tracebacks")
-    top = _Parser(prog="python run.py", parents=[shared], description="Streams stock prices and shows them live.")
-    top.add_argument("--source", metavar="NAME", help=", ".join(get_args(SourceName)))
+    # A command's own default would take the place of what was said before the command: SUPPRESS has none.
+    always, shared = _Parser(add_help=False), _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    for each in (always, shared):
+        each.add_argument("--settings", type=Path, metavar="FILE", help="another settings.toml")
+        each.add_argument("--debug", action="store_true", help="show tracebacks")
+    top = _Parser(prog="python run.py", parents=[always], description="Streams stock prices and shows them live.")
+    top.add_argument("--source", dest="first_source", metavar="NAME", help=", ".join(get_args(SourceName)))
     top.add_argument("--no-browser", action="store_true", help="do not open the page")
     top.add_argument("--only", metavar="PART[,PART]", help="kafka, clickhouse, producer, consumer, dashboard")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    commands.add_parser("test", add_help=False, help="ruff, mypy and the test suite; arguments go to pytest")
+    # Everything after it is pytest's: no word begins with this prefix, so none is taken for an option of ours.
+    test = commands.add_parser(
+        "test", add_help=False, prefix_chars="\0", help="ruff, mypy and the test suite; arguments go to pytest"
+    )
+    test.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("doctor", parents=[shared], help="what is missing or in the way")
     bench = commands.add_parser("bench", parents=[shared], help="the benchmarks, as a table with ratios")
     bench.add_argument("name", nargs="?", metavar="NAME")
@@ -74,11 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["test"]:  # everything after it is pytest's
+    parsed = parser().parse_args(arguments)
+    if parsed.command == "test":
         from stockwatch.commands import check
 
-        return check.run(arguments[1:])
-    parsed = parser().parse_args(arguments)
+        return check.run(parsed.arguments)
+    if getattr(parsed, "source", None) is None:  # export has one of its own
+        parsed.source = parsed.first_source
     settings = _settings(parsed)
     if parsed.command == "doctor":
         from stockwatch.commands import doctor
@@ -109,16 +118,24 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     path = parsed.settings or ROOT / "settings.toml"
     if parsed.settings is not None and not path.is_file():
         raise UsageError(f"--settings: {path} is no file")
-    source = getattr(parsed, "source", None) if parsed.command is None else None
+    source = None if parsed.command == "export" else parsed.source  # there it is a name in the tables
     return load(path, {"market": {"source": source}} if source is not None else None)
 
 
-def leave() -> NoReturn:
-    """Run the command line and leave the process at once."""
+def leave(keep_open: bool = False) -> NoReturn:
+    """Run the command line and leave the process at once.
+
+    keep_open: the console is there for us alone (run.py was double-clicked), so an error stays on it until Enter.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # as Ctrl-C, also before the supervisor takes them; Windows has no SIGHUP
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     code = main()
+    if code and keep_open:
+        sys.stderr.write("Press Enter to close.\n")
+        sys.stderr.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            sys.stdin.readline()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a thread that hangs in a foreign library must not hold the process (DESIGN.md)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from stockwatch import sessions
 from stockwatch.assembly.places import engines
 from stockwatch.component import StoreAddress
 from stockwatch.errors import RetryableError, UnavailableError
-from stockwatch.health import HealthRegistry
+from stockwatch.health import HealthRegistry, State
 from stockwatch.settings import EMBEDDED, Settings
 from stockwatch.store import Store
-from stockwatch.supervisor.lock import Lock, is_held, read_facts
+from stockwatch.supervisor.lock import Lock, configured_health_url, health_at, is_held, process_of, read_facts
 
 
 @contextmanager
@@ -23,20 +23,13 @@ def open_store(settings: Settings) -> Iterator[tuple[Store, str]]:
 
     Raises AlreadyRunningError or UnavailableError when the embedded store cannot be opened.
     """
-    chosen = settings.market
-    source = f"replay:{Path(chosen.replay_file).name.split('.')[0]}" if chosen.source == "replay" else chosen.source
     if is_held(settings.data_dir):
         facts = read_facts(settings.data_dir)
-        reader = StoreAddress(
-            facts.get("clickhouse_url", ""),
-            settings.clickhouse.database,
-            "reader",
-            password_file=settings.data_dir / "clickhouse.reader.password",
-        )
-        if settings.clickhouse.url != EMBEDDED:
-            reader = engines(settings, []).reader
+        health = _health_at(facts.get("health_url", ""))
+        embedded = settings.clickhouse.url == EMBEDDED
+        reader = _reader(settings, facts, health) if embedded else engines(settings, []).reader
         with closing(Store(reader)) as store:
-            yield store, _running_source(facts.get("health_url", "")) or _stored_source(store, source)
+            yield store, _source(store, settings, health)
         return
     lock = Lock(settings.data_dir)
     if settings.clickhouse.url == EMBEDDED:
@@ -53,27 +46,38 @@ def open_store(settings: Settings) -> Iterator[tuple[Store, str]]:
         except RetryableError as error:
             raise UnavailableError(str(error)) from error
         with closing(Store(places.owner)) as store:
-            yield store, _stored_source(store, source)
+            health = _health_at(configured_health_url(settings))  # an instance on external engines takes no lock
+            yield store, _source(store, settings, health if health.get("clickhouse_url") == places.owner.url else {})
     finally:
         component.stop()
         lock.give_back()
 
 
-def _running_source(health_url: str) -> str | None:
-    try:
-        with urllib.request.urlopen(health_url, timeout=3.0) as answer:  # noqa: S310 - always http on loopback
-            body = json.load(answer)
-    except (OSError, ValueError):
-        return None
-    source = body.get("source")
-    return source if isinstance(source, str) else None
+def _health_at(url: str) -> dict[str, Any]:
+    """Empty when no stockwatch answers."""
+    with suppress(OSError, ValueError):  # the second: no URL
+        return health_at(url) or {}
+    return {}
 
 
-def _stored_source(store: Store, configured: str) -> str:
-    """`auto` and `yahoo-stream` are no names in the tables."""
-    if configured == "yahoo-stream":
+def _reader(settings: Settings, facts: dict[str, Any], health: dict[str, Any]) -> StoreAddress:
+    """The embedded store of the instance that said these facts. Raises UnavailableError while it is not open yet."""
+    states = {part["name"]: part["state"] for part in health.get("components", [])}
+    if not facts.get("clickhouse_url") or states.get("clickhouse") == State.STARTING:
+        raise UnavailableError(
+            f"stockwatch{process_of(facts)} is starting on {settings.data_dir}, or exporting from it: try again in a moment"
+        )
+    password = settings.data_dir / "clickhouse.reader.password"
+    return StoreAddress(facts["clickhouse_url"], settings.clickhouse.database, "reader", password_file=password)
+
+
+def _source(store: Store, settings: Settings, health: dict[str, Any]) -> str:
+    """What runs, else what is configured, as the tables name it: there `auto`, `replay` and `yahoo-stream` are no names."""
+    name = str(health.get("source") or settings.market.source)
+    if name == "replay":
+        return sessions.replay_source(Path(settings.market.replay_file))
+    if name == "yahoo-stream":
         return "yahoo"
-    if configured != "auto":
-        return configured
-    stored = store.sources()
-    return "yahoo" if "yahoo" in stored else "simulator"
+    if name != "auto":
+        return name
+    return "yahoo" if "yahoo" in store.sources() else "simulator"

@@ -8,18 +8,19 @@ import os
 import webbrowser
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 from stockwatch import __version__, assembly
 from stockwatch.commands.console import Console
 from stockwatch.component.collector import calm_collector
 from stockwatch.dashboard import addresses
 from stockwatch.errors import AlreadyRunningError
-from stockwatch.health import HealthRegistry
+from stockwatch.health import HealthRegistry, State
 from stockwatch.health_server import HealthServer
 from stockwatch.settings import Settings
 from stockwatch.settings.folder import make_data_dir
 from stockwatch.supervisor import Supervisor
-from stockwatch.supervisor.lock import Lock, read_facts
+from stockwatch.supervisor.lock import Lock, health_at, read_facts
 
 log = logging.getLogger(__name__)
 LOG_BYTES, LOG_FILES = 5 * 2**20, 3
@@ -36,9 +37,9 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
         try:
             lock.take()
         except AlreadyRunningError:
-            page = read_facts(settings.data_dir).get("dashboard_url")
-            if browser and page:
-                webbrowser.open(page)
+            facts = read_facts(settings.data_dir)
+            if browser and _shows_its_page(facts):
+                webbrowser.open(facts["dashboard_url"])
             raise
     try:
         _log_to(settings.data_dir / "stockwatch.log", settings.supervisor.log_level)
@@ -48,6 +49,15 @@ def run(settings: Settings, only: str | None, *, browser: bool) -> int:
     finally:
         lock.give_back()
         logging.shutdown()
+
+
+def _shows_its_page(facts: dict[str, Any]) -> bool:
+    """Whether the page answers of the instance that said these facts; while it does not yet, that start opens it itself."""
+    health = None
+    with contextlib.suppress(OSError):
+        health = health_at(facts["health_url"]) if facts.get("dashboard_url") and facts.get("health_url") else None
+    parts = health["components"] if health else []
+    return any(part["name"] == "dashboard" and part["state"] == State.RUNNING for part in parts)
 
 
 def _supervise(settings: Settings, names: tuple[str, ...], lock: Lock, *, browser: bool) -> int:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
 from stockwatch.errors import NotRunningError, UnavailableError
 from stockwatch.health import State
 from stockwatch.settings import EMBEDDED, Settings
-from stockwatch.supervisor.lock import is_held, read_facts
-
-ANSWER_SECONDS = 3.0
+from stockwatch.supervisor.lock import configured_health_url, health_at, is_held, process_of, read_facts
 
 
 def run(settings: Settings, as_json: bool) -> int:
@@ -30,22 +26,14 @@ def ask(settings: Settings) -> dict[str, Any]:
     """GET /health of the instance on this data folder, else of the one on the configured port."""
     held = is_held(settings.data_dir)
     facts = read_facts(settings.data_dir) if held else {}
-    url = facts.get("health_url") or f"http://127.0.0.1:{settings.supervisor.health_port}/health"
+    url = facts.get("health_url") or configured_health_url(settings)
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - always http on loopback
-            body = answer.read()
-    except urllib.error.HTTPError as error:  # 503: it answers, and not all is well
-        body = error.read()
+        health = health_at(url)
     except OSError:
         if held:
-            process = f" (process {facts['pid']})" if facts.get("pid") else ""
-            raise UnavailableError(f"stockwatch runs on {settings.data_dir}{process} and does not answer") from None
+            raise UnavailableError(f"stockwatch runs on {settings.data_dir}{process_of(facts)} and does not answer") from None
         raise NotRunningError(f"no stockwatch runs on {settings.data_dir}") from None
-    try:
-        health = json.loads(body)
-    except ValueError:
-        health = None
-    if not isinstance(health, dict) or "components" not in health:
+    if health is None:
         raise NotRunningError(f"no stockwatch runs on {settings.data_dir}; something else answers at {url}")
     return health
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,10 +18,12 @@ from stockwatch.sessions.places import DAY_MS, Segments
 
 __all__ = [
     "DAY_MS", "ROUND_THE_CLOCK", "SIMULATOR", "Instrument", "Market", "Segments", "SessionStatus", "begun", "calendar_timezone",
-    "is_calendar", "is_replay", "market_for", "market_of", "next_close", "segments", "status", "told_of", "window_start",
+    "is_calendar", "is_replay", "market_for", "market_of", "next_close", "replay_source", "segments", "status", "told_of",
+    "window_start",
 ]  # fmt: skip
 
 ROUND_THE_CLOCK = "24/7"
+REPLAY = "replay:"
 SIMULATOR = "simulator"  # the source whose prices are made up
 
 
@@ -78,7 +81,12 @@ def market_of(symbol: str) -> Market:
 
 def is_replay(source: str) -> bool:
     """Whether a source is a recording that is played: "replay:<the file's stem>"."""
-    return source.startswith("replay:")
+    return source.startswith(REPLAY)
+
+
+def replay_source(path: Path) -> str:
+    """What a recording is named as a source: "replay:" and its name without .gz and without the suffix before that."""
+    return f"{REPLAY}{Path(path.stem if path.suffix.lower() == '.gz' else path.name).stem}"
 
 
 def market_for(source: str, symbol: str, instrument: Instrument | None = None) -> Market:

@@ -75,7 +75,8 @@ def load(path: Path, timezone: str) -> Recording:
         raise UsageError(
             f"{where}: needs the columns at (or time, timestamp, datetime) and price; it has {', '.join(raw) or 'none'}"
         )
-    stem = Path(path.stem if path.suffix.lower() == ".gz" else path.name).stem
+    source = sessions.replay_source(path)
+    stem = source.partition(":")[2]
     frame = pd.DataFrame({"at": _moments(table[time_name], timezone), "price": pd.to_numeric(table["price"], errors="coerce")})
     name = "day_volume" if "day_volume" in table else "volume"
     volume = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series(0.0, index=frame.index)
@@ -96,7 +97,6 @@ def load(path: Path, timezone: str) -> Recording:
     frame = frame[good].sort_values("at", kind="stable")
     if frame.empty:
         raise UsageError(f"{where}: has no valid row (a number in {time_name} is milliseconds since 1970)")
-    source = f"replay:{stem}"
     instruments = _instruments(frame, source, timezone, where)
     at = frame["at"].to_numpy(np.int64)
     volumes = frame["volume"].to_numpy(np.int64)

@@ -20,23 +20,25 @@ from program import ROOT, until
 BASE = Path(sys.base_prefix) / "bin" / "python3"
 CLI = """
 import os, sys
-def leave():
+def leave(keep_open=False):
     import tiny
-    print("cli", tiny.VERSION, os.getpid(), os.getcwd(), *sys.argv[1:])
+    print("cli", tiny.VERSION, "kept open" if keep_open else "", os.getpid(), os.getcwd(), *sys.argv[1:])
     sys.exit(7 if "seven" in sys.argv else 0)
 """
 
 
-def wheel(folder: Path, version: str) -> None:
-    """A pure-Python wheel named tiny."""
-    name = f"tiny-{version}"
-    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as file:
-        file.writestr("tiny.py", f"VERSION = {version!r}\n")
-        file.writestr(f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+def wheel(folder: Path, version: str, name: str = "tiny", files: int = 0) -> None:
+    """A pure-Python wheel. files: so many more in it, which come after its METADATA and before its module."""
+    told = f"{name}-{version}"
+    with zipfile.ZipFile(folder / f"{told}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{told}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         file.writestr(
-            f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            f"{told}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        file.writestr(f"{name}.dist-info/RECORD", "")
+        for number in range(files):
+            file.writestr(f"{name}_data/{number}.txt", "")
+        file.writestr(f"{name}.py", f"VERSION = {version!r}\n")
+        file.writestr(f"{told}.dist-info/RECORD", "")
 
 
 class Clone:
@@ -45,7 +47,8 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "clone with a space"
         (self.folder / "stockwatch").mkdir(parents=True)
-        shutil.copy(ROOT / "run.py", self.folder)
+        for name in ("run.py", "install.py"):
+            shutil.copy(ROOT / name, self.folder)
         (self.folder / "stockwatch" / "__init__.py").write_text("")
         (self.folder / "stockwatch" / "cli.py").write_text(CLI)
         self.wheels = folder / "wheels"
