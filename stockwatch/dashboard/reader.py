@@ -64,7 +64,7 @@ class Reader(Prices):
         if said and (said in ("simulator", "yahoo") or sessions.is_replay(said)):
             return str(said)
         if market.source == "replay":
-            return f"replay:{Path(market.replay_file).name.split('.')[0]}"
+            return sessions.replay_source(Path(market.replay_file))
         return market.source if market.source == "simulator" else "yahoo"
 
     def tickers(self, source: str) -> list[str]:
