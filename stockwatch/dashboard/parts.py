@@ -23,6 +23,7 @@ from stockwatch.settings.sections import CANDLE_MINUTES
 from stockwatch.tick import MAX_SYMBOL_LENGTH
 
 AT_ONCE = 0.05  # s, with a source that streams
+FRESH = 0.8  # of the pause: what is known so lately is not asked for again, by whichever part
 QUIET = 2.0  # s, while no market is open
 TRY_AGAIN = 1.0
 SIDE_SECONDS = 1.0
@@ -79,7 +80,7 @@ class Parts:
                 return self._list(), max(self.pause, LIST_SECONDS)
             if of[0] not in self._reader.tickers(self._reader.source()):
                 return _empty(f"No ticker {of[0]}", "It is not among the tickers in settings.toml. Choose another one."), QUIET
-            facts = self._reader.facts(of[0], fresh=self.pause / 2)
+            facts = self._reader.facts(of[0], fresh=self.pause * FRESH)
             if facts is None:
                 return self._waiting(of[0]), TRY_AGAIN
             health = self._reader.health()

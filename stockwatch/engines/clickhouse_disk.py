@@ -40,17 +40,21 @@ class Disk:
     def __init__(self, folder: Path, connect: Callable[[], Any]) -> None:
         self._folder, self._connect = folder, connect
         self._lock = threading.Lock()
+        self._handle: Any = None  # of its own: a session's settings may change what an answer is
         self._closed = False
         self._failed_before = 0
 
     def opened(self) -> None:
         """The store is open: what failed until now was another life's, and is not in what this one has loaded."""
-        self._failed_before = self._failed()
+        with self._lock:
+            self._failed_before = self._failed()
 
     def close(self) -> None:
         """The store is about to close: from now on nothing is safe, and no look at the counter opens it again."""
         with self._lock:
             self._closed = True
+            if self._handle is not None:
+                self._handle.close()
 
     def shortage(self) -> str:
         """What to tell while there is too little room to write; empty while there is enough."""
@@ -81,8 +85,5 @@ class Disk:
             raise BadRequestError(243, "NOT_ENOUGH_SPACE", text)
 
     def _failed(self) -> int:
-        handle = self._connect()  # of its own: a session's settings may change what an answer is
-        try:
-            return int(handle.query(_FAILED, "TSV").bytes())
-        finally:
-            handle.close()
+        self._handle = self._handle or self._connect()  # kept: this is asked at each insert
+        return int(self._handle.query(_FAILED, "TSV").bytes())

@@ -73,11 +73,11 @@ _kept = _Kept()
 
 def refusal(handle: Any, sql: str, parameters: Mapping[str, str], *, has_data: bool, read_only: bool) -> bool:
     """Raise BadRequestError with ClickHouse's code for what may not run; else whether the statement only reads."""
-    key = (sql, read_only, tuple(sorted(parameters.items())) if "identifier" in sql.lower() else ())
+    key = (sql, read_only, has_data, tuple(sorted(parameters.items())) if "identifier" in sql.lower() else ())
     verdict = _kept.get(key)
     if verdict is None:
         verdict = _judge(handle, sql, parameters, has_data=has_data, read_only=read_only)
-        if verdict.reads and len(sql) <= KEPT_LENGTH:
+        if (verdict.reads or has_data) and len(sql) <= KEPT_LENGTH:  # what is asked again and again
             _kept.put(key, verdict)
     if read_only and not lists.OWN_TABLES.issuperset(verdict.bare):
         database = handle.query("SELECT currentDatabase()", "TSVRaw").bytes().decode().strip()
