@@ -29,7 +29,7 @@ LATE_MS = 60_000  # a tick that comes so late is seen in its candle at once; a l
 def _frame(ticks: list[NewTick], start: int) -> pd.DataFrame:
     """Those from `start` on, as the store's prices() gives them."""
     kept = ticks[bisect.bisect_left(ticks, (start,)) :]
-    at, volume, _, price = zip(*kept, strict=True) if kept else ((), (), (), ())
+    at, volume, _, price = zip(*(tick[:4] for tick in kept), strict=True) if kept else ((), (), (), ())
     return pd.DataFrame(
         {"at": np.array(at, np.int64), "price": np.array(price, np.float64), "day_volume": np.array(volume, np.int64)}
     )

@@ -139,10 +139,12 @@ class Reader(Prices):
         if missing and until != 0:
             now = until or now_ms()
             start = min(self._newest.get(source, now), now) - NEWS_MS
-            since = self._tails.stored_since(source, missing) if until is None else None
-            for symbol, quote in self._store.news(source, missing, start, until, since).items():
-                self._tails.add(source, symbol, quote.pop("news"), start, quote["ingested"])
-                found[symbol] = quote
+            if until is None:
+                told = self._store.new_ticks(source, missing, start, self._tails.stored_since(source, missing))
+                self._tails.add(source, missing, told, start)
+                found.update(self._tails.quotes(source, missing, start))
+            else:
+                found.update(self._store.news(source, missing, start, until))
         if found:
             self._newest[source] = max(int(quote["at"]) for quote in found.values())
         return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from stockwatch.store.news import MOST_NEWS, NewTick
 
@@ -26,19 +27,19 @@ class Tail:
     start: int
     ticks: list[NewTick] = field(default_factory=list)  # by time; replaced, never changed: other threads read it
     known: set[tuple[int, int, float]] = field(default_factory=set)  # identities: what came twice is one tick
+    stored: int = 0  # when the last of them was (ms, the store's clock)
 
     def add(self, found: Sequence[NewTick]) -> None:
         """What a look has found, in any order, with what is known already."""
-        if len(found) >= MOST_NEWS:  # there may be more that were not told
-            self.start, self.ticks = max(found).at + 1, []
-            self.known.clear()
-            return
         fresh = {tick.identity: tick for tick in found if tick.at >= self.start and tick.identity not in self.known}
         if not fresh:
             return
         self.known.update(fresh)
+        self.stored = max(self.stored, *(tick.stored for tick in fresh.values()))
         ticks = sorted([*self.ticks, *fresh.values()])
         start = max(self.start, ticks[-1].at - KEPT_MS)
+        if len(found) >= MOST_NEWS:  # there may be older ones that were not told
+            start = max(start, min(found).at + 1)
         if len(ticks) > MOST_KEPT:
             start = max(start, ticks[-MOST_KEPT - 1].at + 1)
         gone = bisect.bisect_left(ticks, (start,))
@@ -62,10 +63,21 @@ class Tails:
         self._whole[source] = now
         return 0
 
-    def add(self, source: str, symbol: str, found: Sequence[NewTick], start: int, stored: int) -> None:
-        """A look's ticks of a symbol from `start` on. stored: when the newest row was stored that it has seen of it."""
-        self._tails.setdefault((source, symbol), Tail(start)).add(found)
-        self._stored[source] = max(self._stored.get(source, 0), stored)
+    def add(self, source: str, symbols: Sequence[str], found: Mapping[str, Sequence[NewTick]], start: int) -> None:
+        """A look's ticks of these symbols from `start` on."""
+        for symbol in symbols:
+            tail = self._tails.setdefault((source, symbol), Tail(start))
+            tail.add(found.get(symbol, ()))
+            self._stored[source] = max(self._stored.get(source, 0), tail.stored)
+
+    def quotes(self, source: str, symbols: Sequence[str], start: int) -> dict[str, dict[str, Any]]:
+        """Symbol → its newest tick's fields, where that is of `start` or later; "ingested" is of the last that was stored."""
+        kept = {symbol: self._tails[source, symbol] for symbol in symbols if (source, symbol) in self._tails}
+        return {
+            symbol: tail.ticks[-1].quote | {"ingested": tail.stored}
+            for symbol, tail in kept.items()
+            if tail.ticks and tail.ticks[-1].at >= start
+        }
 
     def of(self, source: str, symbol: str, newest: int) -> tuple[int, list[NewTick]] | None:
         """A moment, and all ticks from it up to `newest`, by time; None where the one at `newest` is not among them."""

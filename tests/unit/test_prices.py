@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,15 +56,9 @@ class Polled:
     def _bars(self) -> pd.DataFrame:
         return self.all_bars[self.all_bars["stored"] <= self.now]
 
-    def news(
-        self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None, stored_since: int | None = None
-    ) -> dict[str, dict[str, Any]]:
-        seen = self._between(self._ticks(), "at", start_ms, end_ms)
-        if not len(seen):
-            return {}
-        rows = seen[seen["at"] >= (stored_since or 0)]
-        news = [NewTick(at, volume, 0, price) for at, price, volume in rows.itertuples(index=False)]
-        return {BTC: {"ingested": int(seen["at"].max()), "news": news, **seen.iloc[-1].to_dict()}}
+    def new_ticks(self, source: str, symbols: list[str], start_ms: int, stored_since: int) -> dict[str, list[NewTick]]:
+        rows = self._between(self._ticks(), "at", max(start_ms, stored_since), None)
+        return {BTC: [NewTick(at, volume, 0, price, at) for at, price, volume in rows.itertuples(index=False)]}
 
     def prices(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
         return self._between(self._ticks(), "at", start_ms, end_ms)

@@ -50,14 +50,13 @@ class Table:
     def latest_ticks(self, source: str, symbols: list[str], end_ms: int | None = None) -> pd.DataFrame:
         return self._until(end_ms).tail(1)
 
-    def news(
-        self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None, stored_since: int | None = None
-    ) -> dict[str, dict[str, Any]]:
+    def news(self, source: str, symbols: list[str], start_ms: int, end_ms: int) -> dict[str, dict[str, Any]]:
         newest = self._until(end_ms)[lambda f: f["at"] >= start_ms].tail(1)
-        assert (
-            end_ms is None or stored_since is None
-        )  # what an earlier start has stored is not new: it is shown when its time comes
-        return {"A": {"news": [], "ingested": 0} | {name: newest[name].iloc[0].item() for name in newest}} if len(newest) else {}
+        return {"A": {"ingested": 0} | {name: newest[name].iloc[0].item() for name in newest}} if len(newest) else {}
+
+    def new_ticks(self, source: str, symbols: list[str], start_ms: int, stored_since: int) -> dict[str, list[NewTick]]:
+        rows = self.rows[self.rows["at"] >= start_ms]
+        return {"A": [NewTick(at, volume, 0, price) for at, price, volume in rows.itertuples(index=False)]}
 
     def prices(self, source: str, symbol: str, start_ms: int, end_ms: int) -> pd.DataFrame:
         return self._until(end_ms)[lambda f: f["at"] >= start_ms]
@@ -175,15 +174,11 @@ class Growing(Table):
         found = self.prices(source, symbol, start_ms, end_ms)[["at", "price"]]
         return found.groupby(found["at"] // step_ms).last().reset_index(drop=True)
 
-    def news(
-        self, source: str, symbols: list[str], start_ms: int, end_ms: int | None = None, stored_since: int | None = None
-    ) -> dict[str, dict[str, Any]]:
-        assert stored_since is not None
-        newest = self.rows.iloc[-1]
+    def new_ticks(self, source: str, symbols: list[str], start_ms: int, stored_since: int) -> dict[str, list[NewTick]]:
         found = self.raw[(self.raw["at"] >= start_ms) & (self.raw["ingested"] >= stored_since)]
-        told = {name: newest[name].item() for name in ("at", "price", "day_volume")}
-        news = [NewTick(*row) for row in found[["at", "day_volume", "offset", "price"]].itertuples(index=False)]
-        return {"A": {"ingested": int(self.raw["ingested"].max()), "news": news, **told}}
+        return {
+            "A": [NewTick(*row) for row in found[["at", "day_volume", "offset", "price", "ingested"]].itertuples(index=False)]
+        }
 
 
 def test_what_grows_by_what_is_new_is_what_a_whole_reading_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
