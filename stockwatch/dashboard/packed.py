@@ -1,7 +1,6 @@
 """The scripts that the page needs, packed once and kept: Streamlit sends its own as they are, three megabytes of a first visit.
 
-zstd where the browser takes it (only over https or on this machine), else gzip. plotly.js, the largest and the last to be asked
-for, is announced with the page itself, so that it is on its way while Streamlit's scripts are read.
+zstd where the browser takes it (only over https or on this machine), else gzip.
 """
 
 from __future__ import annotations
@@ -14,21 +13,19 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-PLOTLY_ROUTE = "/stockwatch/plotly.min.js"
 _STREAMLITS = re.compile(r"/static/(?:js|css)/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:js|css)")
 _OWN_CACHE = "public, max-age=86400"  # it changes with the installed version
 _FOR_EVER = "public, immutable, max-age=31536000"  # as Streamlit says of files with a hash in their name
-LARGE = 1_000_000  # bytes: packed harder, 1 s of a core for plotly.js, which is half of a first visit
+LARGE = 1_000_000  # bytes: packed harder; plotly.js, a quarter of a first visit
 _LEVEL, _WINDOW, _SEARCH = (
     zstd.CompressionParameter.compression_level.value, zstd.CompressionParameter.window_log.value,
     zstd.CompressionParameter.search_log.value,
@@ -61,21 +58,19 @@ def packed(path: str, how: str, own: Own) -> bytes | None:
 
 
 def _installed(path: str) -> bytes | None:
-    """Of plotly's or Streamlit's package."""
-    package, inside = ("plotly", "package_data/plotly.min.js") if path == PLOTLY_ROUTE else ("streamlit", f"static{path}")
-    file = files(package).joinpath(inside)
+    file = files("streamlit").joinpath(f"static{path}")
     return file.read_bytes() if file.is_file() else None
 
 
 def warm(own: Own) -> None:
     """Pack what every first visit asks for, before the first one comes. Blocks for about a second."""
     page = files("streamlit").joinpath("static/index.html").read_text(encoding="utf-8")
-    for path in [PLOTLY_ROUTE, *own, *(f"/static/{name}" for name in re.findall(r'"\./static/((?:js|css)/[^"]+)"', page))]:
+    for path in [*own, *(f"/static/{name}" for name in re.findall(r'"\./static/((?:js|css)/[^"]+)"', page))]:
         packed(path, "zstd", own)
 
 
 class Packed:
-    """ASGI middleware: answers for those files and `own` ones, announces plotly.js with the page itself, hands on all else."""
+    """ASGI middleware: answers for those files and for `own` ones, hands on all else."""
 
     def __init__(self, app: ASGIApp, own: Own | None = None) -> None:
         self._app, self._own = app, own or {}
@@ -86,23 +81,18 @@ class Packed:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        if path == PLOTLY_ROUTE or path in self._own or _STREAMLITS.fullmatch(path):
+        if path in self._own or _STREAMLITS.fullmatch(path):
             how = coding(Request(scope).headers.get("accept-encoding", ""))
             body = await asyncio.to_thread(packed, path, how, self._own)
             if body is not None:
-                await _answer(path, how, body)(scope, receive, send)
+                await _answer(path, how, body, is_own=path in self._own)(scope, receive, send)
                 return
 
-        async def announced(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Link"] = f"<{PLOTLY_ROUTE}>; rel=preload; as=script"
-            await send(message)
-
-        await self._app(scope, receive, announced if path == "/" else send)
+        await self._app(scope, receive, send)
 
 
-def _answer(path: str, how: str, body: bytes) -> Response:
-    headers = {"Cache-Control": _OWN_CACHE if path == PLOTLY_ROUTE else _FOR_EVER, "Vary": "Accept-Encoding"}
+def _answer(path: str, how: str, body: bytes, *, is_own: bool) -> Response:
+    headers = {"Cache-Control": _OWN_CACHE if is_own else _FOR_EVER, "Vary": "Accept-Encoding"}
     if how:
         headers["Content-Encoding"] = how
     return Response(body, 200, headers, "text/css" if path.endswith(".css") else "text/javascript")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -79,7 +80,10 @@ def test_with_nothing_to_choose_from_it_is_streamlits_page_and_our_script(ticker
 def test_streamlit_begins_when_our_script_says_so() -> None:
     response, _ = page(["AAPL"])
     assert not re.search(r'<script[^>]* src="\./static/js/', response.text)
-    assert re.search(r'<link id="sw-then" rel="modulepreload" crossorigin href="\./static/js/index\.[^"]+\.js">', response.text)
+    assert re.search(
+        r'<link id="sw-then" rel="preload" as="script" fetchpriority="low" crossorigin href="\./static/js/index\.[^"]+\.js">',
+        response.text,
+    )
 
 
 def test_a_ticker_cannot_write_into_the_page() -> None:
@@ -105,3 +109,12 @@ def test_the_styles_bring_the_fonts_that_streamlit_will_use() -> None:
 def test_the_component_takes_over_by_the_same_script() -> None:
     assert shell.versioned(shell.SCRIPT_ROUTE, shell.script()) in shell.take_over()
     assert "\n" in shell.take_over()  # else Streamlit takes it for a file's name
+
+
+def test_plotly_js_is_of_the_version_that_the_figures_are_checked_against() -> None:
+    def version(text: bytes) -> bytes:
+        found = re.search(rb"plotly\.js (?:\(finance - minified\) )?v(\d+\.\d+)\.", text[:300])
+        assert found is not None, text[:300]
+        return found[1]
+
+    assert version(shell.plotly()) == version(files("plotly").joinpath("package_data/plotly.min.js").read_bytes())
