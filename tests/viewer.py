@@ -5,6 +5,11 @@ from __future__ import annotations
 from playwright.sync_api import Page
 
 
+def taken_over(page: Page) -> None:
+    """Wait until Streamlit has come: until then the page stands in its shell, and what is in it will move."""
+    page.wait_for_function("() => document.querySelector('.stApp') && !document.querySelector('.sw-shell')", timeout=20_000)
+
+
 class Viewer:
     """A page with everything that it said and asked for."""
 
@@ -19,7 +24,7 @@ class Viewer:
     def open(self, path: str = "") -> Page:
         """Go there and wait for candles, and for Streamlit, which takes them over."""
         self.page.goto(self.url + path)
-        self.page.wait_for_function("() => !document.querySelector('.sw-shell')", timeout=20_000)
+        taken_over(self.page)
         self.page.wait_for_selector(".boxes path", timeout=20_000)
         self.page.wait_for_selector(".bars .point path", timeout=10_000)
         self.page.wait_for_selector(".scatterlayer .js-line", timeout=10_000)

@@ -9,11 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import segno
 import streamlit as st
 
 from stockwatch.dashboard import log, shell
-from stockwatch.dashboard.addresses import room_urls
 from stockwatch.dashboard.reader import Reader
 from stockwatch.dashboard.socket import the_reader
 from stockwatch.errors import StockwatchError
@@ -74,7 +72,7 @@ def charts(reader: Reader, symbols: list[str]) -> None:
     with rest:
         place("first")
     place("top")
-    data = shell.stage_data(reader, symbols, symbol, room(page.host, int(st.get_option("server.port"))))
+    data = shell.stage_data(reader, symbols, symbol)
     the_stage()(data=data, key="stage", on_pick_change=picked)
     left, right = st.columns([5, 3])
     with left:
@@ -89,15 +87,6 @@ def charts(reader: Reader, symbols: list[str]) -> None:
     with right:
         st.html('<div class="sw-title"><h2>Export</h2><span data-sw="export-of"></span></div>')
         place("export")
-
-
-def room(host: str, port: int) -> str:
-    """Where others in the room find this page, as words and as a QR code; empty when it is for this machine alone."""
-    found = room_urls(host, port)
-    if not found:
-        return ""
-    code = segno.make(found[0]).svg_inline(scale=5, dark="#10171E", light="#FFFFFF", border=2)
-    return f'<aside class="sw-room" aria-label="Address of this page">{code}<b>{escape(found[0])}</b></aside>'
 
 
 def picked() -> None:

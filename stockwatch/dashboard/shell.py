@@ -19,11 +19,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import segno
+import streamlit as st
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from stockwatch.dashboard.addresses import room_urls
 from stockwatch.dashboard.reader import Reader
 from stockwatch.errors import StockwatchError
 from stockwatch.settings.sections import CANDLE_MINUTES
@@ -39,7 +42,7 @@ PLOTLY_ROUTE = "/stockwatch/plotly.min.js"
 SCRIPT_ROUTE, STYLE_ROUTE = "/stockwatch/page.js", "/stockwatch/page.css"
 
 
-def stage_data(reader: Reader, symbols: list[str], symbol: str, room: str) -> dict[str, Any]:
+def stage_data(reader: Reader, symbols: list[str], symbol: str) -> dict[str, Any]:
     """What the stage is told: what to show first, and what there is to choose from."""
     page = reader.settings.dashboard
     return {
@@ -48,8 +51,17 @@ def stage_data(reader: Reader, symbols: list[str], symbol: str, room: str) -> di
         "minutes": page.candle_minutes,
         "widths": list(CANDLE_MINUTES),
         "count": page.candle_count,
-        "room": room,
+        "room": _room(page.host, int(st.get_option("server.port"))),  # the one in use: the setting may be 0, or taken
     }
+
+
+def _room(host: str, port: int) -> str:
+    """Where others in the room find this page, as words and as a QR code; empty when it is for this machine alone."""
+    found = room_urls(host, port)
+    if not found:
+        return ""
+    code = segno.make(found[0]).svg_inline(scale=5, dark="#10171E", light="#FFFFFF", border=2)
+    return f'<aside class="sw-room" aria-label="Address of this page">{code}<b>{escape(found[0])}</b></aside>'
 
 
 @cache
@@ -159,4 +171,4 @@ def _to_show(reader: Reader, asked: str) -> dict[str, Any] | None:
         return None
     if not symbols:
         return None
-    return stage_data(reader, symbols, asked if asked in symbols else symbols[0], "")
+    return stage_data(reader, symbols, asked if asked in symbols else symbols[0])

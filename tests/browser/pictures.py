@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from program import ROOT, Program, until
+from viewer import taken_over
 from yahoo_day import TICKERS, backfilled, market_around_now, settings
 from yahoo_stub import YahooStub
 
@@ -37,6 +38,7 @@ def opened(browser: Browser, url: str, scheme: str, size: str) -> Page:
     viewport, scale = SIZES[size]
     page = browser.new_page(viewport=viewport, color_scheme=scheme, device_scale_factor=scale)  # type: ignore[arg-type]
     page.goto(url)
+    taken_over(page)
     page.wait_for_function("() => document.querySelectorAll('.boxes path').length === 50", timeout=90_000)
     page.wait_for_selector(".scatterlayer .js-line")
     page.wait_for_selector(".sw-list tr[data-symbol] path[d^=M]", state="attached")

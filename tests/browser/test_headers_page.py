@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 from program import Program
+from viewer import taken_over
 
 pytestmark = pytest.mark.timeout(180)  # the program is started within the first test of the module
 PASSWORD, REPORT = "word of mine", "https://app.powerbi.com/view?r=abc"
@@ -55,6 +56,7 @@ class Opened:
         self.broken: list[str] = self.page.evaluate("broken")
         self.page.click("button")
         self.page.wait_for_selector(".boxes path", timeout=20_000)
+        taken_over(self.page)
 
     def refused(self) -> list[str]:
         """What the policy has refused, here and on the form before."""

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page
 from program import Program, until
-from viewer import Viewer
+from viewer import Viewer, taken_over
 
 RANGE = "name => document.querySelector(`[data-card=${name}] .sw-plot`).layout.xaxis.range.map(Number)"
 
@@ -164,6 +164,7 @@ def test_two_pages_share_what_is_read_and_see_the_same(viewer: Viewer) -> None:
     other = page.context.browser.new_page(viewport={"width": 1440, "height": 900})
     other.goto(viewer.url)
     other.wait_for_selector(".boxes path")
+    taken_over(other)
     read = "() => [...document.querySelectorAll('.boxes path')].map(p => p.getAttribute('d')).join()"
     until(lambda: page.wait_for_timeout(50) or page.evaluate(read) == other.evaluate(read), 10, "the same candles")
     other.close()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 from program import Program, until
-from viewer import Viewer
+from viewer import Viewer, taken_over
 
 from stockwatch.component import StoreAddress
 from stockwatch.store.alerts import Alert, AlertStore
@@ -88,6 +88,7 @@ def ended(viewer: Viewer, path: str = "") -> Page:
         "() => document.querySelector('[data-sw=first]')?.innerText.includes('recording ended')", timeout=45_000
     )
     viewer.page.wait_for_selector(".boxes path", timeout=20_000)
+    taken_over(viewer.page)
     return viewer.page
 
 
