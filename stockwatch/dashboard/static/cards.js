@@ -128,6 +128,7 @@ class Card {
 
   async draw() {
     const Plotly = await plotly();
+    if (this.pressed) return;  // what the reader drags is left alone until it is let go
     const { part } = this, first = !this.plot.data;
     const figure = figureOf(part.figure, this.stage.dark);
     const share = part.count ? Math.min((figure.layout.xaxis.range[1] - figure.layout.xaxis.range[0]) / part.count, 1) : 1;
@@ -141,6 +142,11 @@ class Card {
 
   listen() {
     this.plot.append(this.line);
+    this.plot.addEventListener("pointerdown", () => {
+      this.pressed = true;
+      const free = () => { this.pressed = false; inTurn(this); };
+      for (const end of ["pointerup", "pointercancel"]) addEventListener(end, free, { once: true, capture: true });
+    }, true);
     this.plot.on("plotly_relayout", (changed) => {
       const moved = ["xaxis", "yaxis"].filter((axis) => Object.keys(changed).some((key) => key.startsWith(`${axis}.range`)));
       for (const axis of moved) this.held[axis] = [...this.plot.layout[axis].range];
