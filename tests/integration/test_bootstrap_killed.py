@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ast
 import errno
-import os
-import pty
-import select
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from console import on_a_console
 from program import ROOT, until
 from test_bootstrap import BASE, Clone, says_one_line, wheel
 
@@ -179,36 +176,18 @@ def test_a_python_as_old_as_3_6_can_read_run_py() -> None:
     ast.parse((ROOT / "run.py").read_text(encoding="ascii"), feature_version=(3, 6))
 
 
-def on_a_console(clone: Clone, *arguments: str, typed: bytes = b"", **environment: str) -> tuple[int, str]:
-    """The exit code and what was said; `typed` is typed once it asks for it, and not before."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        clone.command(*arguments), env=clone.environment | environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    said = b""
-    until_then = time.monotonic() + 40
-    while time.monotonic() < until_then:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                said += os.read(ours, 65536)
-            except OSError:  # nobody has the other end any more
-                break
-        if typed and b"Press Enter" in said:
-            assert process.poll() is None
-            os.write(ours, typed)
-            typed = b""
-    os.close(ours)
-    return process.wait(10), said.decode()
+def shown(clone: Clone, typed: bytes = b"", **environment: str) -> tuple[int, str]:
+    """Its exit code and what it said on a console."""
+    return on_a_console(clone.command(), typed, env=clone.environment | environment)
 
 
 def test_a_console_that_is_ours_alone_stays_open_on_errors_before_and_after_the_hand_over(quick: Clone) -> None:
     del quick.environment["CI"]
     quick.lock("3.0")
-    code, said = on_a_console(quick, typed=b"\n")
+    code, said = shown(quick, b"\n")
     assert (code, said.count("Press Enter")) == (1, 1), said
     quick.lock("1.0")
-    assert "cli 1.0 kept open" in on_a_console(quick)[1]  # the command line is told, and does as much: test_cli
+    assert "cli 1.0 kept open" in shown(quick)[1]  # the command line is told, and does as much: test_cli
     for other in ({"SHLVL": "1"}, {"CI": "1"}):
-        assert "kept open" not in on_a_console(quick, **other)[1]
+        assert "kept open" not in shown(quick, **other)[1]
     assert "kept open" not in quick.run().stdout

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pty
-import select
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from console import on_a_console
 from program import ROOT
 
 from stockwatch import cli
@@ -81,34 +77,17 @@ def test_test_runs_the_tests_and_all_that_follows_is_pytests(
     assert given == [after]
 
 
-def on_a_console(*arguments: str, keep_open: bool, typed: bytes = b"\n") -> tuple[int, str]:
-    """The exit code and what was said; `typed` is typed once it asks for it, and not before."""
-    ours, theirs = pty.openpty()
+def left(*arguments: str, keep_open: bool) -> tuple[int, str]:
+    """The exit code and what was said on a console."""
     code = f"from stockwatch.cli import leave; leave({keep_open})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
-    os.close(theirs)
-    said, until = b"", time.monotonic() + 30
-    while time.monotonic() < until:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                said += os.read(ours, 65536)
-            except OSError:  # nobody has the other end any more
-                break
-        if typed and b"Press Enter" in said:
-            assert process.poll() is None
-            os.write(ours, typed)
-            typed = b""
-    os.close(ours)
-    return process.wait(10), said.decode()
+    return on_a_console([sys.executable, "-c", code, *arguments], b"\n", cwd=ROOT)
 
 
 def test_an_error_stays_on_a_console_of_our_own_until_enter() -> None:
-    code, said = on_a_console("--nonsense", keep_open=True)
+    code, said = left("--nonsense", keep_open=True)
     assert code == 2
     assert said.splitlines()[-3].startswith("stockwatch: ")
     assert "Press Enter to close." in said
-    assert "Press Enter" not in on_a_console("--nonsense", keep_open=False)[1]
-    assert on_a_console("--help", keep_open=True)[0] == 0
-    assert "Press Enter" not in on_a_console("--help", keep_open=True)[1]
+    assert "Press Enter" not in left("--nonsense", keep_open=False)[1]
+    assert left("--help", keep_open=True)[0] == 0
+    assert "Press Enter" not in left("--help", keep_open=True)[1]
