@@ -90,6 +90,19 @@ def test_a_drag_brings_older_candles_and_a_double_click_the_newest(viewer: Viewe
     assert page.evaluate(RANGE, "candles") == pytest.approx([-0.7, 49.7])
 
 
+def test_a_drag_before_the_other_chart_is_drawn_is_kept_for_it(viewer: Viewer) -> None:
+    """One chart is drawn a frame: a quick reader has the first one in hand while the second is not there yet."""
+    page = viewer.open()
+    held = page.evaluate(
+        """async () => { const { stage } = document.querySelector('.sw-stage'), { volume } = stage.cards;
+        const card = new volume.constructor(document.createElement('div'), 'volume', stage);
+        await card.follow([3, 20]);
+        return card.held.xaxis; }"""
+    )
+    assert held == [3, 20]
+    assert viewer.troubles == []
+
+
 def test_the_hovered_candle_is_told_in_both_cards(viewer: Viewer) -> None:
     page = viewer.open()
     box = page.locator("[data-card=candles] .nsewdrag").bounding_box()

@@ -161,8 +161,9 @@ class Card {
 
   // fitted: the price axis too shows what is in sight there.
   follow(range, fitted = false) {
-    this.following = true;
     this.held.xaxis = [...range];
+    if (!this.plot.data) return;  // its turn to be drawn has not come; then it will be there
+    this.following = true;
     if (fitted) this.held.yaxis = this.fit(range) ?? this.held.yaxis;
     const changed = Object.fromEntries(Object.entries(this.held).filter(([, held]) => held).map(([axis, held]) => [`${axis}.range`, [...held]]));
     window.Plotly.relayout(this.plot, changed).finally(() => { this.following = false; this.cross(); });
