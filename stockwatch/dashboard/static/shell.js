@@ -1,6 +1,6 @@
 // Where the stage stands: in the shell (shell.py) until Streamlit has made its own place, then there, as it is.
 
-const SHELL_MS = 20_000;  // by then Streamlit has come, or says itself what is wrong
+const SHELL_MS = 60_000;  // it is live meanwhile; by then Streamlit has come on any machine, or says itself what is wrong
 const CHARTS_MS = 1500;   // so long the charts come first
 
 let early;
