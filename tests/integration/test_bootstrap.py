@@ -47,8 +47,7 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "clone with a space"
         (self.folder / "stockwatch").mkdir(parents=True)
-        for name in ("run.py",):
-            shutil.copy(ROOT / name, self.folder)
+        shutil.copy(ROOT / "run.py", self.folder)
         (self.folder / "stockwatch" / "__init__.py").write_text("")
         (self.folder / "stockwatch" / "cli.py").write_text(CLI)
         self.wheels = folder / "wheels"
