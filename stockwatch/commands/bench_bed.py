@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from stockwatch.assembly.places import Engines, engines
 from stockwatch.component import Component, Worker
-from stockwatch.consumer import Consumer
+from stockwatch.consumer import Batch, Consumer
 from stockwatch.consumer.member import Member
 from stockwatch.errors import RetryableError
 from stockwatch.health import HealthRegistry
@@ -48,11 +48,10 @@ class Measured(Consumer):
             self.first = time.monotonic()
         return polled
 
-    def _store_batch(self) -> None:
-        moments = [tick.at for tick, _partition, _offset in self._batch.ticks]
-        super()._store_batch()
+    def _write(self, batch: Batch) -> None:
+        super()._write(batch)
         now = now_ms()
-        self.ages = [*getattr(self, "ages", []), *(now - at for at in moments)]
+        self.ages = [*getattr(self, "ages", []), *(now - tick.at for tick, _partition, _offset in batch.ticks)]
 
     @property
     def stored(self) -> int:
