@@ -112,10 +112,10 @@ def live(
     near = previous_close is not None and low - 1.5 * span < previous_close < high + 1.5 * span
     figure = Figure()
     if near and previous_close is not None:
-        base = [previous_close] * len(x)
+        base = {"x": [x[0], x[-1]], "y": [previous_close] * 2}
         for values, tint in ((np.maximum(y, previous_close), UP_TINT), (np.minimum(y, previous_close), DOWN_TINT)):
             # Two traces, not one closed outline: what is drawn stays as it is when the line grows, so little is sent.
-            figure.add_trace("scatter", x=x, y=base, mode="none", fill="tozeroy", fillcolor=UNSEEN, hoverinfo="skip")
+            figure.add_trace("scatter", **base, mode="none", fill="tozeroy", fillcolor=UNSEEN, hoverinfo="skip")
             figure.add_trace("scatter", x=x, y=values.tolist(), mode="none", fill="tonexty", fillcolor=tint, hoverinfo="skip")
         low, high = min(low, previous_close), max(high, previous_close)
     ink = INK if fresh and due else SECONDARY
@@ -169,7 +169,8 @@ def _plain(figure: Figure, mark: str) -> None:
         hovermode="x",
     )  # fmt: skip
     figure.update_xaxes(**axis, showgrid=False, linecolor=HAIRLINE, showline=True, ticks="outside", ticklen=4, tickcolor=HAIRLINE)
-    figure.update_yaxes(**axis, side="right", showline=False, ticklabelstandoff=4)
+    # "allow": the margin has room for its labels, and to look for those that have none is a tenth of plotly's work at each price.
+    figure.update_yaxes(**axis, side="right", showline=False, ticklabelstandoff=4, ticklabeloverflow="allow")
     if mark:  # under the data: no picture of it can pass for the market's
         figure.add_annotation(
             text=mark, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 44, "color": MARK, "weight": 700},

@@ -16,8 +16,8 @@ from stockwatch.sessions import Market
 from stockwatch.settings import Settings
 from stockwatch.store.news import NewTick, PageStore
 
-LINE_POINTS = 1500
-LINE_STEPS = tuple(size * 10**power for power in range(8) for size in (1, 2, 5))  # ms
+LINE_POINTS = 800  # a chart has about as many pixels; each point costs every viewer's browser at every price
+LINE_STEPS = tuple(size * 10**power for power in range(8) for size in (1, 2, 3, 5))  # ms
 AGAIN_SECONDS = 10.0  # then what is known to have come is read again, with what came late
 OUTLINE_POINTS, OUTLINE_SECONDS = 40, 30.0
 MOST_TRIES = 6
@@ -166,7 +166,7 @@ class Prices:
         first = int(ticks["at"].iloc[0]) if len(ticks) else facts.newest
         bars = self._bars(facts, start, first)
         closes = pd.DataFrame({"at": bars["start"] + bars["minutes"] * 60_000, "price": bars["close"]})
-        return pd.concat([closes[closes["at"] < first], ticks], ignore_index=True)
+        return pd.concat([_thinned(closes[closes["at"] < first], step), ticks], ignore_index=True)
 
     def _bars(self, facts: Facts, start: int, end: int) -> pd.DataFrame:
         """Those that start in [start, end); read again when others have come."""

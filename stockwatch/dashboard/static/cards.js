@@ -29,10 +29,16 @@ function isDark(element) {
   return r + g + b < 384;
 }
 
-// A copy that plotly may change: the state that patches are applied to stays as it is.
+// A copy that plotly may change, in this page's colours: the state that patches are applied to stays as it is. `data`: its columns
+// of numbers are only read, and stay the same ones.
+function copied(value, dark, data) {
+  if (typeof value === "string") return dark ? DARK[value] ?? value : value;
+  if (Array.isArray(value)) return data && typeof value[0] !== "string" ? value : value.map((one) => copied(one, dark, data));
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, copied(one, dark, data)]));
+}
 function figureOf({ data, layout }, dark) {
-  if (!dark) return { data: data.map((trace) => ({ ...trace })), layout: structuredClone(layout) };
-  return JSON.parse(JSON.stringify({ data, layout }).replace(/#[0-9A-F]{6}|rgba\([0-9,.]+\)/g, (colour) => DARK[colour] ?? colour));
+  return { data: data.map((trace) => copied(trace, dark, true)), layout: copied(layout, dark, false) };
 }
 
 // Labels keep 56 px each (46 on phones): every second, third … one stays.
@@ -47,17 +53,31 @@ function thinLabels(layout, width, share) {
 }
 
 // One chart a frame, the one that has waited longest first, and each as it is then: what comes faster than it can be drawn is
-// left out, and a page that nobody looks at draws nothing.
-const waiting = new Set();
+// left out, and a page that nobody looks at draws nothing. Once each has had its turn, the page rests as long as they took: half
+// of a slow machine stays free for its reader, and for Streamlit's own scripts.
+const MOST_REST_MS = 250;
+const waiting = new Set(), drawn = new Set();  // drawn: in this round
+let turning = false, spent = 0;
 function inTurn(card) {
-  if (!waiting.size) requestAnimationFrame(drawNext);
   waiting.add(card);
+  if (turning) return;
+  turning = true;
+  requestAnimationFrame(drawNext);
 }
-function drawNext() {
-  const [card] = waiting;
+async function drawNext() {
+  const card = [...waiting].find((one) => !drawn.has(one));
+  if (!card) {
+    setTimeout(() => { turning = waiting.size > 0; if (turning) requestAnimationFrame(drawNext); }, Math.min(spent, MOST_REST_MS));
+    spent = 0;
+    drawn.clear();
+    return;
+  }
   waiting.delete(card);
-  card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
-  if (waiting.size) requestAnimationFrame(drawNext);
+  drawn.add(card);
+  const began = performance.now();
+  await card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
+  spent += performance.now() - began;
+  requestAnimationFrame(drawNext);
 }
 
 class Card {
