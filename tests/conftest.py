@@ -10,6 +10,14 @@ import pytest
 from program import Program
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay together, and all that need Chromium: they share it and its program, and two would fill the machine."""
+    for item in items:
+        path = Path(item.path)
+        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in path.parts else str(path)))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

@@ -11,7 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,18 @@ class Program:
                 process.kill()
             psutil.wait_procs(family, 5)
             self.process.wait(5)
+
+
+@contextmanager
+def simulated(folder: Path) -> Iterator[Program]:
+    """It runs, with simulated prices and a quick line."""
+    program = Program(folder)
+    program.write(
+        market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"], "ticks_per_second": 2},
+        dashboard={"port": 0, "live_refresh_seconds": 0.5},
+    )
+    try:
+        program.start()
+        yield program
+    finally:
+        program.kill()

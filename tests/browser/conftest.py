@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from program import Program
+from program import Program, simulated
 from viewer import Viewer
 
 from stockwatch.commands.bench_page_browser import CHROMIUM, chromium
@@ -22,24 +22,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: the browser tests are skipped"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for a module."""
+    """One Chromium for all of them."""
     with chromium() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The program with simulated prices and a quick line, for all tests of a module."""
-    program = Program(tmp_path_factory.mktemp("page"))
-    program.write(
-        market={"source": "simulator", "tickers": ["RELIANCE.NS", "AAPL"], "ticks_per_second": 5},
-        dashboard={"port": 0, "live_refresh_seconds": 0.5},
-    )
-    program.start()
-    yield program
-    program.kill()
+    """The program with simulated prices and a quick line, for all tests that leave it as it is."""
+    with simulated(tmp_path_factory.mktemp("page")) as program:
+        yield program
 
 
 @pytest.fixture

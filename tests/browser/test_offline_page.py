@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from accessible import violations
 from playwright.sync_api import Browser, Page
-from program import Program, until
+from program import Program, simulated, until
 from tcp_proxy import TcpProxy
 from viewer import Viewer
 
@@ -18,6 +18,13 @@ pytestmark = pytest.mark.timeout(120)  # the programs of the module are started 
 LINE = "() => document.querySelector('[data-card=live] .sw-plot').data.find(trace => trace.name === 'price').x"
 IST_MS = 330 * 60_000  # the axis has the exchange's wall time
 CALM = ("Traceback", "Error:", "Exception", "undefined", "NaN")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Its own: its page is killed here."""
+    with simulated(tmp_path_factory.mktemp("page")) as program:
+        yield program
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route
 from viewer import Viewer
 
-DRAWN = "() => document.querySelectorAll('.sw-shell .js-plotly-plot .main-svg').length >= 3"
+DRAWN = "() => ['.boxes path', '.bars .point path', '.js-line'].every((drawn) => document.querySelector(`.sw-shell ${drawn}`))"
 TAGS = "() => [...document.querySelectorAll('[data-card=live] .annotation-text')].map((text) => text.textContent).join()"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page
-from program import Program
+from program import Program, simulated
 from viewer import Viewer
 
 pytestmark = pytest.mark.timeout(180)  # the program is started within the first test, and stopped short in the last
 ORDER = ["producer", "kafka", "consumer", "clickhouse", "dashboard"]
 TEAL, AMBER = (0x08, 0x75, 0x7D), (0x8A, 0x5A, 0x00)
 FLOWS = "() => [...document.querySelectorAll('.sw-flow')].map((line) => line.className)"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Its own: it is stopped short here."""
+    with simulated(tmp_path_factory.mktemp("page")) as program:
+        yield program
 
 
 def colours(page: Page, selector: str) -> set[tuple[int, int, int]]:
