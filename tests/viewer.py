@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 def taken_over(page: Page) -> None:
     """Wait until Streamlit has come: until then the page stands in its shell, and what is in it will move."""
-    page.wait_for_function("() => document.querySelector('.stApp') && !document.querySelector('.sw-shell')", timeout=20_000)
+    page.wait_for_function("() => document.querySelector('.stApp') && !document.querySelector('.sw-shell')", timeout=40_000)
 
 
 class Viewer:

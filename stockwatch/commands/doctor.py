@@ -9,10 +9,12 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stockwatch.errors import StockwatchError
 from stockwatch.settings import EMBEDDED, Settings
+from stockwatch.settings.folder import is_ours, refusal
 from stockwatch.supervisor.lock import is_held, read_facts
 
 ENOUGH_BYTES = 1 << 30
@@ -45,7 +47,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if running:
         yield Finding(False, f"already running at {read_facts(settings.data_dir).get('dashboard_url', 'this data folder')}")
     yield from _engines(settings)
+    yield from _addresses(settings)
     yield _folder(settings)
+    yield from _recording(settings)
     yield from _ports(settings, running=running)
     yield _zones()
     yield _yahoo()
@@ -71,6 +75,37 @@ def _engines(settings: Settings) -> Iterator[Finding]:
             yield Finding(False, str(error), stops=True)
 
 
+def _addresses(settings: Settings) -> Iterator[Finding]:
+    """Whether anybody listens there; who it is, and whether they let us in, is seen at the start."""
+    if settings.kafka.bootstrap_servers != EMBEDDED:
+        places = settings.kafka.bootstrap_servers.split(",")
+        found = [_is_answered(f"//{place}", 9092) for place in places]
+        for place, answered in zip(places, found, strict=True):
+            text = f"Kafka at {place} {'can' if answered else 'cannot'} be reached"
+            yield Finding(answered, text, stops=not any(found))
+    if settings.clickhouse.url != EMBEDDED:
+        parts = urlsplit(settings.clickhouse.url)
+        answered = _is_answered(settings.clickhouse.url, 8443 if parts.scheme == "https" else 8123)
+        bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        yield Finding(answered, f"ClickHouse at {bare} {'can' if answered else 'cannot'} be reached", stops=not answered)
+
+
+def _is_answered(url: str, port: int) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port or port), ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _recording(settings: Settings) -> Iterator[Finding]:
+    if settings.market.source == "replay":
+        path = settings.resolve(settings.market.replay_file)
+        found = path.is_file()
+        yield Finding(found, f"market.replay_file: {path} is {'there' if found else 'no file'}", stops=not found)
+
+
 def _folder(settings: Settings) -> Finding:
     folder = settings.data_dir
     while not folder.exists():
@@ -79,6 +114,10 @@ def _folder(settings: Settings) -> Finding:
         return Finding(False, f"supervisor.data_dir: {folder} is a file, not a folder", stops=True)
     if not os.access(folder, os.W_OK):
         return Finding(False, f"supervisor.data_dir: {settings.data_dir} cannot be written", stops=True)
+    if folder == settings.data_dir and (refused := refusal(folder)):
+        return Finding(False, refused, stops=True)
+    if folder == settings.data_dir and not is_ours(folder):
+        return Finding(False, f"supervisor.data_dir: {folder} holds other things, which stay as open to others as they are")
     free = shutil.disk_usage(folder).free
     return Finding(free >= ENOUGH_BYTES, f"{free / (1 << 30):.1f} GB free for {settings.data_dir}")
 

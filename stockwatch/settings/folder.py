@@ -21,19 +21,27 @@ def make_data_dir(data_dir: Path) -> None:
     os.umask(0o077)  # whatever is written from now on, by libraries too; a log file is made anew when it rotates
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = data_dir.stat().st_mode
-        entries = list(data_dir.iterdir())
-        names = {path.name for path in entries}
-        is_ours = names <= FIRST or bool(names & OURS)
-        if mode & stat.S_ISVTX or (mode & stat.S_IWOTH and not is_ours):
-            raise UsageError(
-                f"supervisor.data_dir: {data_dir} is a folder in which everybody may write: name one of its own in it"
-            )
-        if not is_ours or not mode & 0o077:
+        if refused := refusal(data_dir):
+            raise UsageError(refused)
+        if not is_ours(data_dir) or not data_dir.stat().st_mode & 0o077:
             return
         data_dir.chmod(0o700)
-        for path in entries:
+        for path in data_dir.iterdir():
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & 0o700)
     except OSError as error:
         raise UnavailableError(f"supervisor.data_dir: {data_dir} cannot be made: {error.strerror}") from error
+
+
+def is_ours(data_dir: Path) -> bool:
+    """Whether this folder is empty or was made by a start. Raises OSError."""
+    names = {path.name for path in data_dir.iterdir()}
+    return names <= FIRST or bool(names & OURS)
+
+
+def refusal(data_dir: Path) -> str:
+    """What is wrong with this folder as the data folder; empty where nothing is. Raises OSError."""
+    mode = data_dir.stat().st_mode
+    if mode & stat.S_ISVTX or (mode & stat.S_IWOTH and not is_ours(data_dir)):
+        return f"supervisor.data_dir: {data_dir} is a folder in which everybody may write: name one of its own in it"
+    return ""
