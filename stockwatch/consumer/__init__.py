@@ -215,6 +215,7 @@ class Consumer(Worker):
             "stores ticks as they come" if member.partitions else "waits: the other members of its group have all partitions",
             lag=member.lag(),
             rows=self._rows,
+            partitions=len(self._owned()),
             dead_letters=self._dead,
             rows_per_second=self._rate.per_second(),
             **self._stored,

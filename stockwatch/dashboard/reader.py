@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +14,7 @@ from stockwatch import sessions
 from stockwatch.cache import QuoteReader, prefix_of
 from stockwatch.dashboard.connection import Connection
 from stockwatch.dashboard.facts import Facts
+from stockwatch.dashboard.news import News, ask
 from stockwatch.dashboard.prices import Prices
 from stockwatch.sessions import Instrument, Market
 from stockwatch.store.alerts import Alert
@@ -27,6 +25,7 @@ HEALTH_SECONDS = 1.0
 NEWS_MS = 60_000  # of the source's own time: ticks that are so much older than its newest are looked for one symbol at a time
 NEWER_BARS_SECONDS = 5.0  # between two looks for bars that end after the newest tick: they come once a minute
 CLOCK_SECONDS = 1.0  # then what is known is made again, for its clock goes on
+LOOK_SECONDS = 1.0  # at the latest the store is asked what is new, whatever the consumer says
 MOST_ALERTS = 200
 
 
@@ -50,6 +49,8 @@ class Reader(Prices):
         address, partitions = self.settings.cache.redis_url, self.settings.kafka.partitions
         self._cache = QuoteReader(address, prefix_of(self.settings), partitions) if address else None
         self._health_url = connection.health_url
+        self._news = News(connection.health_url, partitions)
+        self._looked: dict[str, tuple[Any, float, dict[str, dict[str, Any]]]] = {}  # source → at which mark, when, what was found
         self._newest: dict[str, int] = {}  # source → the newest tick's time (ms)
         self._known: dict[tuple[str, str], tuple[tuple[Any, ...], float, Facts]] = {}  # of which tick, made when (monotonic)
 
@@ -85,7 +86,7 @@ class Reader(Prices):
         """
         source = self.source()
         age = min(self.settings.dashboard.live_refresh_seconds, 10) / 2 if fresh is None else fresh
-        quote = self._shared(("quotes", source), age, lambda: self.quotes(source, self.tickers(source))).get(symbol)
+        quote = self._shared(("quotes", source), age, lambda: self._look(source, at_once=0 < age < LOOK_SECONDS)).get(symbol)
         if quote is None:
             return self._shared(("facts", source, symbol), age, lambda: self._facts(source, symbol, {}))
         tick = tuple(quote.get(name) for name in ("at", "price", "day_volume", "ingested"))
@@ -126,6 +127,16 @@ class Reader(Prices):
     def _last_close(self, source: str, symbol: str, newest: int) -> float:
         """Of the newest bar, where no tick has come yet."""
         return float(self._store.bars(source, symbol, newest - 600_000, newest + 1)["close"].iloc[-1])
+
+    def _look(self, source: str, *, at_once: bool) -> dict[str, dict[str, Any]]:
+        """quotes() of all tickers; those of the last look while the consumer has stored nothing since."""
+        mark = self._news.mark() if at_once and not sessions.is_replay(source) else None  # a replay's now goes on by itself
+        known, now = self._looked.get(source), time.monotonic()
+        if known is not None and mark is not None and known[0] == mark and now - known[1] < LOOK_SECONDS:
+            return known[2]
+        found = self.quotes(source, self.tickers(source))
+        self._looked[source] = mark, now, found
+        return found
 
     def quotes(self, source: str, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Symbol → its newest tick's fields (None, NaN or "" where one is absent): of the cache, the rest of the store.
@@ -181,10 +192,4 @@ class Reader(Prices):
         return int(told["now"]) + 1 if told.get("now") else 0
 
     def _ask_health(self) -> dict[str, Any]:
-        try:
-            with urllib.request.urlopen(self._health_url, timeout=1.0) as answer:  # noqa: S310 - always http on loopback
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:  # 503: it answers, and not all is well
-            return dict(json.load(error))
-        except (OSError, ValueError):
-            return {}
+        return ask(self._health_url, 1.0)
