@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
         codes.append(subprocess.run([sys.executable, "-m", *check], cwd=ROOT, check=False).returncode)
     if "--faults" in arguments:  # all of that suite, and only it; its files are long, so an idle worker takes from the other
         arguments = [*([] if any("tests/" in word for word in arguments) else ["tests/faults"]), *arguments]
-    spread = "worksteal" if "--faults" in arguments else "loadgroup"
+    spread = "worksteal" if "--faults" in arguments else "loadfile"
     parallel = [] if {"-n", "-p", "--pdb", "-k"} & set(arguments) else ["-n", "2", "--dist", spread]
     print("== pytest", flush=True)
     codes.append(subprocess.run([sys.executable, "-m", "pytest", *parallel, *arguments], cwd=ROOT, check=False).returncode)
