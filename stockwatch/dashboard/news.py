@@ -65,5 +65,5 @@ class News:
         for part in body.get("components", []):
             told = part["metrics"]
             if part["name"] == "consumer" and part["state"] == "running" and told.get("partitions", 0) >= self._partitions:
-                return str(part["since"]), int(told["rows"])
+                return str(part["since"]), int(told.get("rows", 0))
         return None

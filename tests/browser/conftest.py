@@ -22,9 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: the browser tests are skipped"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all of them."""
+    """One Chromium for a module; not longer, since Playwright's loop runs in this thread, and other tests have their own."""
     with chromium() as found:
         yield found
 

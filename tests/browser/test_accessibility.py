@@ -94,7 +94,10 @@ def test_on_a_phone_nothing_is_beyond_the_edge_and_no_text_is_small(viewer: View
 def test_the_tables_behind_the_charts_are_true(viewer: Viewer) -> None:
     page = whole(viewer)
     told = page.evaluate(
-        """() => { const cells = card => [...document.querySelectorAll(`[data-card=${card}] tbody tr`)].map(row => [...row.cells].map(cell => cell.textContent));
+        """async () => { const { stage } = document.querySelector('.sw-stage');
+        stage.live.close();  // a chart may be drawn a moment after the words beside it: all of them as they are now
+        for (const card of Object.values(stage.cards)) await card.draw();
+        const cells = card => [...document.querySelectorAll(`[data-card=${card}] tbody tr`)].map(row => [...row.cells].map(cell => cell.textContent));
         const plot = card => document.querySelector(`[data-card=${card}] .sw-plot`).data.find(trace => ['candles', 'volume', 'price'].includes(trace.name));
         const { open, high, low, close } = plot('candles'), line = plot('live');
         return { candles: cells('candles'), drawn: { open, high, low, close }, traded: plot('volume').y, line: cells('live'), x: line.x, y: line.y,

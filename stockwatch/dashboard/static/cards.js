@@ -57,17 +57,23 @@ function thinLabels(layout, width, share) {
 // of a slow machine stays free for its reader, and for Streamlit's own scripts.
 const MOST_REST_MS = 250;
 const waiting = new Set(), drawn = new Set();  // drawn: in this round
-let turning = false, spent = 0;
-function inTurn(card) {
+let turning = false, resting, spent = 0;
+function inTurn(card, atOnce = false) {  // atOnce: the reader has asked for it
   waiting.add(card);
-  if (turning) return;
+  if (turning && !(atOnce && resting)) return;
+  clearTimeout(resting);
+  resting = undefined;
   turning = true;
   requestAnimationFrame(drawNext);
 }
 async function drawNext() {
   const card = [...waiting].find((one) => !drawn.has(one));
   if (!card) {
-    setTimeout(() => { turning = waiting.size > 0; if (turning) requestAnimationFrame(drawNext); }, Math.min(spent, MOST_REST_MS));
+    resting = setTimeout(() => {
+      resting = undefined;
+      turning = waiting.size > 0;
+      if (turning) requestAnimationFrame(drawNext);
+    }, Math.min(spent, MOST_REST_MS));
     spent = 0;
     drawn.clear();
     return;
@@ -110,7 +116,7 @@ class Card {
     if (old?.of !== part.of) { this.held = {}; this.hovered = undefined; }  // another ticker, or other candles: its own view
     else if (old?.starts && part.starts) this.move(old.starts, part.starts);
     this.say(part.hover?.[this.hovered] ?? part.said);
-    inTurn(this);
+    inTurn(this, old?.of !== part.of);
   }
 
   say(html) {
@@ -164,7 +170,7 @@ class Card {
     this.plot.append(this.line);
     this.plot.addEventListener("pointerdown", () => {
       this.pressed = true;
-      const free = () => { this.pressed = false; inTurn(this); };
+      const free = () => { this.pressed = false; inTurn(this, true); };
       for (const end of ["pointerup", "pointercancel"]) addEventListener(end, free, { once: true, capture: true });
     }, true);
     this.plot.on("plotly_relayout", (changed) => {
@@ -212,5 +218,5 @@ class Card {
     this.line.style.height = `${drawn.yaxis._length}px`;
   }
 
-  reset() { this.held = {}; if (this.part) inTurn(this); }
+  reset() { this.held = {}; if (this.part) inTurn(this, true); }
 }
