@@ -39,7 +39,7 @@ Rows = Sequence[tuple[Tick, int, int]]
 
 
 class Judge(Protocol):
-    """What the consumer asks of it, from one thread."""
+    """What the consumer asks of it, from one thread at a time."""
 
     def judge(self, rows: Rows) -> None:
         """Judge the (tick, partition, offset)s of a batch, and store the alerts; before the ticks are stored.
