@@ -28,6 +28,7 @@ def drag(page: Page, card: str, by: int) -> None:
     page.mouse.up()
 
 
+@pytest.mark.timeout(150)  # a price may stay the same for a minute: RELIANCE.NS trades at night too, calmly
 def test_thirty_refreshes_without_a_remount_and_the_last_candle_grows(viewer: Viewer) -> None:
     page = viewer.open()
     page.eval_on_selector_all(".sw-plot .main-svg", "all => all.forEach(svg => svg.setAttribute('data-same', '1'))")
@@ -38,7 +39,7 @@ def test_thirty_refreshes_without_a_remount_and_the_last_candle_grows(viewer: Vi
           seen.last.add(all[all.length - 1].getAttribute('d'));
           for (let e = plot; e; e = e.parentElement) if (Number(getComputedStyle(e).opacity) < 1) seen.faint += 1; }); }"""
     )
-    page.wait_for_function("() => window.seen.drawn >= 30 && window.seen.last.size > 1", timeout=45_000)
+    page.wait_for_function("() => window.seen.drawn >= 30 && window.seen.last.size > 1", timeout=100_000)
     assert page.evaluate("() => window.seen.faint") == 0
     marks = page.eval_on_selector_all(".sw-plot .main-svg", "all => all.map(svg => svg.getAttribute('data-same'))")
     assert set(marks) == {"1"}
@@ -118,6 +119,7 @@ def test_the_hovered_candle_is_told_in_both_cards(viewer: Viewer) -> None:
     page.wait_for_function(f"() => ({said})().includes('forming')")
 
 
+@pytest.mark.timeout(120)
 def test_the_watchlist_moves_in_place_and_a_click_switches(viewer: Viewer) -> None:
     page = viewer.open()
     page.wait_for_selector(".sw-list tr[data-symbol=AAPL] path[d^=M]")
@@ -126,7 +128,7 @@ def test_the_watchlist_moves_in_place_and_a_click_switches(viewer: Viewer) -> No
     assert "$" in row.inner_text()
     assert "simulated" in row.inner_text()
     before = row.locator(".last").inner_text()
-    until(lambda: page.wait_for_timeout(100) or row.locator(".last").inner_text() != before, 20, "another price")
+    until(lambda: page.wait_for_timeout(100) or row.locator(".last").inner_text() != before, 60, "another price")
     assert row.get_attribute("data-same") == "1"
     row.click()
     page.wait_for_function("() => document.querySelector('.sw-price').innerText.includes('$')", timeout=10_000)

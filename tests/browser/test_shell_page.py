@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route
 from viewer import Viewer
 
 DRAWN = "() => ['.boxes path', '.bars .point path', '.js-line'].every((drawn) => document.querySelector(`.sw-shell ${drawn}`))"
-TAGS = "() => [...document.querySelectorAll('[data-card=live] .annotation-text')].map((text) => text.textContent).join()"
+LINE = "() => document.querySelector('[data-card=live] .js-line').getAttribute('d')"  # its end moves on with each tick
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -40,6 +40,7 @@ def covered(page: Page) -> list[list[str]]:
     )
 
 
+@pytest.mark.timeout(120)
 def test_charts_are_there_and_move_before_streamlit_has_come(viewer: Viewer) -> None:
     page = viewer.page
     held = Held(page)
@@ -50,7 +51,7 @@ def test_charts_are_there_and_move_before_streamlit_has_come(viewer: Viewer) -> 
     assert page.locator("[data-testid=stApp]").count() == 0
     assert "SIMULATED" in page.locator(".sw-badge").inner_text()
     page.wait_for_selector(".sw-shell [data-component=consumer]")
-    page.wait_for_function(f"before => ({TAGS})() !== before", arg=page.evaluate(TAGS), timeout=10_000)
+    page.wait_for_function(f"before => ({LINE})() !== before", arg=page.evaluate(LINE), timeout=20_000)
     page.eval_on_selector_all(".sw-plot .main-svg", "all => all.forEach(svg => svg.setAttribute('data-same', '1'))")
     place = page.locator("[data-card=candles]").bounding_box()
     held.let()
