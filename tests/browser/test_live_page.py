@@ -9,6 +9,9 @@ from playwright.sync_api import Page
 from program import Program, until
 from viewer import Viewer, taken_over
 
+pytestmark = pytest.mark.timeout(
+    120
+)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
 RANGE = "name => document.querySelector(`[data-card=${name}] .sw-plot`).layout.xaxis.range.map(Number)"
 
 
@@ -119,7 +122,6 @@ def test_the_hovered_candle_is_told_in_both_cards(viewer: Viewer) -> None:
     page.wait_for_function(f"() => ({said})().includes('forming')")
 
 
-@pytest.mark.timeout(120)
 def test_the_watchlist_moves_in_place_and_a_click_switches(viewer: Viewer) -> None:
     page = viewer.open()
     page.wait_for_selector(".sw-list tr[data-symbol=AAPL] path[d^=M]")

@@ -11,6 +11,9 @@ from playwright.sync_api import Page
 from program import Program, until
 from viewer import Viewer
 
+pytestmark = pytest.mark.timeout(
+    120
+)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
 TEAL, VERMILION = (0x08, 0x75, 0x7D), (0xC4, 0x47, 0x0B)
 COMPONENTS = ["producer", "kafka", "consumer", "clickhouse", "dashboard"]  # as prices travel
 

@@ -14,6 +14,10 @@ import psutil
 import pytest
 from program import Program, until
 
+pytestmark = pytest.mark.timeout(
+    120
+)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_starts_everything_and_ends_in_order(program: Program, number: signal.Signals) -> None:

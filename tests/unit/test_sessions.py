@@ -67,6 +67,7 @@ def test_a_symbol_has_its_exchange(symbol: str, code: str, zone: str, currency: 
     assert (market.code, str(market.timezone), market.currency) == (code, zone, currency)
 
 
+@pytest.mark.timeout(120)  # 36 s on a slow machine: every calendar is made
 def test_every_exchange_in_the_data_has_a_calendar_that_is_known() -> None:
     data = exchanges()
     for entry in [*data["suffix"].values(), *data["kind"].values()]:
