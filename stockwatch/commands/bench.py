@@ -5,7 +5,6 @@ Each runs the real engines in a folder of its own. Ratios count: the machines th
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from stockwatch.commands.bench_flow import Line, backfill, latency, replay, tick
 from stockwatch.commands.bench_gateway import gateway
 from stockwatch.commands.bench_group import group
 from stockwatch.commands.bench_page import page
+from stockwatch.commands.bench_page_browser import chromium, missing
 from stockwatch.commands.bench_soak import soak
 from stockwatch.commands.bench_throughput import throughput
 from stockwatch.component.collector import calm_collector
@@ -164,20 +164,14 @@ def _healthy(lock: Path, seconds: float = 60) -> dict[str, str]:
 
 def _paint(url: str) -> float | None:
     """Seconds until Chromium has painted a candle; None without the test tools or a Chromium."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or importlib.util.find_spec("playwright") is None:
+    if missing():
         return None
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_page()
         began = time.monotonic()
         page.goto(url)
         page.wait_for_selector(".boxes path", timeout=30_000)
-        painted = time.monotonic() - began
-        browser.close()
-    return painted
+        return time.monotonic() - began
 
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Line]]] = {

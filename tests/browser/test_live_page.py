@@ -9,9 +9,7 @@ from playwright.sync_api import Page
 from program import Program, until
 from viewer import Viewer, taken_over
 
-pytestmark = pytest.mark.timeout(
-    120
-)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+pytestmark = pytest.mark.timeout(120)  # each wait has a shorter end of its own; together they may pass a minute
 RANGE = "name => document.querySelector(`[data-card=${name}] .sw-plot`).layout.xaxis.range.map(Number)"
 
 

@@ -11,9 +11,7 @@ from playwright.sync_api import Page
 from program import Program, until
 from viewer import Viewer
 
-pytestmark = pytest.mark.timeout(
-    120
-)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+pytestmark = pytest.mark.timeout(120)  # each wait has a shorter end of its own; together they may pass a minute
 TEAL, VERMILION = (0x08, 0x75, 0x7D), (0xC4, 0x47, 0x0B)
 COMPONENTS = ["producer", "kafka", "consumer", "clickhouse", "dashboard"]  # as prices travel
 

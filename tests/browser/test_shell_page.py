@@ -6,9 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route
 from viewer import Viewer
 
-pytestmark = pytest.mark.timeout(
-    120
-)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+pytestmark = pytest.mark.timeout(120)  # each wait has a shorter end of its own; together they may pass a minute
 DRAWN = "() => ['.boxes path', '.bars .point path', '.js-line'].every((drawn) => document.querySelector(`.sw-shell ${drawn}`))"
 LINE = "() => document.querySelector('[data-card=live] .js-line').getAttribute('d')"  # its end moves on with each tick
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

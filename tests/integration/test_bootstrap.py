@@ -17,9 +17,7 @@ import psutil
 import pytest
 from program import ROOT, until
 
-pytestmark = pytest.mark.timeout(
-    120
-)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+pytestmark = pytest.mark.timeout(120)  # each wait has a shorter end of its own; together they may pass a minute
 BASE = Path(sys.base_prefix) / "bin" / "python3"
 CLI = """
 import os, sys

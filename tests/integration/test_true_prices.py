@@ -28,9 +28,7 @@ from stockwatch.store import Store
 from stockwatch.tick import Bar, Tick
 
 SYMBOLS = ["TCS.NS", "7203.T"]  # 03:45 to 10:10 UTC; 00:00 to 06:30 UTC with a lunch from 02:30 to 03:30
-pytestmark = pytest.mark.timeout(
-    120
-)  # each wait here has a shorter end of its own; together they may take a minute on a slow machine
+pytestmark = pytest.mark.timeout(120)  # each wait has a shorter end of its own; together they may pass a minute
 PROMISE_MS = 120_000
 STEP_SECONDS = 20
 COLUMNS = ["open", "high", "low", "close", "volume"]
