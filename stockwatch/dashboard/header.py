@@ -110,7 +110,7 @@ def second_row(view: Facts, health: dict[str, Any]) -> str:
         ends = [numbers.number(end, currency) for end in (low, high)]
         bar = f'<span class="sw-range"><i style="left:{min(max(place, 0), 36):.0f}px"></i></span>'
         stats.append(("Day range", f"{ends[0]}{bar}{ends[1]}"))
-    told = "".join(f"<span><small>{name}</small><b>{value}</b></span>" for name, value in stats)
+    told = "".join(f'<span data-stat="{name}"><small>{name}</small><b>{value}</b></span>' for name, value in stats)
     return f'<div class="sw-head">{price}{change}<span class="sw-stats">{told}</span></div>'
 
 

@@ -149,13 +149,22 @@ def test_the_address_for_the_room_covers_nothing(opened: Opened, size: tuple[int
     page.locator("h2").first.click()
     page.keyboard.press("p")
     page.wait_for_selector(".sw-room svg")
-    seen: dict[str, Any] = page.evaluate(
-        """() => { const room = document.querySelector('.sw-room').getBoundingClientRect();
+    seen: dict[str, Any] = page.evaluate(  # with the longest numbers: those of the hour would do in one hour and not in another
+        """() => { document.querySelector('.sw-price').textContent = '₹1,42,350.00';
+          document.querySelector('.sw-change').firstChild.textContent = '▲ +12,350.00\u2002+12.67 % ';
+          document.querySelector('.sw-stats b').textContent = '1,30,000.00';
+          const room = document.querySelector('.sw-room').getBoundingClientRect();
           const over = [...document.querySelectorAll('.sw-card, .sw-row, .sw-head, .sw-banner, .sw-list, .sw-alerts, .sw-export')]
             .filter((part) => { const box = part.getBoundingClientRect(); return box.width && box.right > room.left &&
               box.left < room.right && box.bottom > room.top && box.top < room.bottom; });
-          return { over: over.map((part) => part.className), bottom: room.bottom, wide: document.documentElement.scrollWidth }; }"""
+          const head = document.querySelector('.sw-head').getBoundingClientRect(), stats = document.querySelector('.sw-stats');
+          const shown = [...stats.children].filter((part) => part.getBoundingClientRect().width &&
+            part.getBoundingClientRect().bottom <= stats.getBoundingClientRect().bottom + 1);
+          return { over: over.map((part) => part.className), bottom: room.bottom, wide: document.documentElement.scrollWidth,
+            right: Math.max(...shown.map((part) => part.getBoundingClientRect().right)) - head.right, shown: shown.map((part) => part.dataset.stat) }; }"""
     )
+    assert seen["right"] <= 1
+    assert seen["shown"][0] == "Previous close"
     assert seen["over"] == []
     assert seen["bottom"] <= size[1]  # seen without scrolling
     assert seen["wide"] <= size[0]
