@@ -58,6 +58,7 @@ class YahooStub:
         self._proxy_port = proxy_port
         self.quotes: list[dict[str, Any]] = []
         self.mode = "ok"
+        self.limited = ""  # a request for quotes that names this symbol is answered 429
         self.answer: Any = None  # a whole quote answer instead of `quotes`
         self.asked: list[list[str]] = []  # the symbols of each quote request
         self.market: Market | None = None  # answers instead of `quotes`; without one there are no bars
@@ -139,8 +140,8 @@ class YahooStub:
         if parts.path.startswith(CHART):
             mode = self.chart_mode or self.mode
         elif parts.path == "/v7/finance/quote":
-            mode = self.mode
             self.asked.append(query["symbols"].split(","))
+            mode = "429" if self.limited in self.asked[-1] else self.mode
         else:
             return 200, b"<html></html>"
         if mode == "hang":

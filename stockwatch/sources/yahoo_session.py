@@ -67,12 +67,11 @@ class YahooSession:
     def quotes(self, symbols: tuple[str, ...]) -> list[dict[str, Any]]:
         """One request for up to 50 symbols; what Yahoo does not know is absent. Raises SourceError with a plain reason."""
         found: list[dict[str, Any]] = []
-        for start in range(0, len(symbols), CHUNK):
-            asked = {"symbols": ",".join(symbols[start : start + CHUNK]), "formatted": "false"}
-            with self._asking(QUOTES):
-                self._data = self._data or YfData(session=self._session)
-                answer = self._data.get_raw_json(QUOTE_URL, params=asked)
-                result = answer["quoteResponse"]["result"]
+        with self._asking(QUOTES):  # all of them: an answer to the first fifty tells nothing of a refusal to the next
+            self._data = self._data or YfData(session=self._session)
+            for start in range(0, len(symbols), CHUNK):
+                asked = {"symbols": ",".join(symbols[start : start + CHUNK]), "formatted": "false"}
+                result = self._data.get_raw_json(QUOTE_URL, params=asked)["quoteResponse"]["result"]
                 if not isinstance(result, list) or not all(isinstance(entry, dict) for entry in result):
                     raise TypeError("quotes are not a list of objects")
                 found += result

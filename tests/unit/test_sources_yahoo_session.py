@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,20 @@ def test_more_than_fifty_are_asked_in_fifties(tmp_path: Path, stub: YahooStub) -
     session = YahooSession(settings_for(tmp_path, stub, tickers))
     assert len(session.quotes(tickers)) == 120
     assert [len(asked) for asked in stub.asked] == [50, 50, 20]
+
+
+def test_a_429_to_the_second_fifty_waits_longer_each_time_whatever_the_first_was_told(tmp_path: Path, stub: YahooStub) -> None:
+    tickers = tuple(f"T{number}" for number in range(60))
+    now = [0.0]
+    session = YahooSession(settings_for(tmp_path, stub, tickers), lambda: now[0])
+    stub.limited = "T55"
+    waits = []
+    for _ in range(4):
+        with pytest.raises(SourceError, match="rate limited") as limited:
+            session.quotes(tickers)
+        waits.append(limited.value.retry_after or 0)
+        now[0] += waits[-1] + 0.1
+    assert all(later > earlier * 1.5 for earlier, later in itertools.pairwise(waits)), waits
 
 
 @pytest.mark.parametrize(
