@@ -17,23 +17,23 @@ class Shared:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
-        self._kept: dict[Any, tuple[float, float, Any]] = {}  # made at, good until, answer
+        self._kept: dict[Any, tuple[float, float, Any]] = {}  # answered at (monotonic), for how long, answer
 
-    def __call__(self, key: Any, seconds: float | Callable[[T], float], read: Callable[[], T], youngest: float = 0.0) -> T:
-        """The answer of `read`, kept for `seconds` (which may depend on it). youngest: made after this moment (monotonic)."""
+    def __call__(self, key: Any, seconds: float | Callable[[T], float], read: Callable[[], T]) -> T:
+        """The answer of `read`, or one that is at most `seconds` old (which may depend on it), whoever has read that one."""
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            kept = self._kept.get(key)
-            now = time.monotonic()
-            if kept and now < kept[1] and kept[0] >= youngest:
-                answer: T = kept[2]
-                return answer
+            if key in self._kept:
+                at, _, kept = self._kept[key]
+                answer: T = kept
+                if time.monotonic() - at < (seconds(answer) if callable(seconds) else seconds):
+                    return answer
             answer = read()
             with self._lock:
+                now = time.monotonic()
                 if len(self._kept) > MOST_KEYS:  # candles leave a key each bin
-                    self._kept = {name: item for name, item in self._kept.items() if item[1] > now}
+                    self._kept = {name: item for name, item in self._kept.items() if item[0] + item[1] > now}
                     self._locks = {name: item for name, item in self._locks.items() if name in self._kept or item.locked()}
-                keep = seconds(answer) if callable(seconds) else seconds
-                self._kept[key] = (now, time.monotonic() + keep, answer)
+                self._kept[key] = (now, seconds(answer) if callable(seconds) else seconds, answer)
             return answer
