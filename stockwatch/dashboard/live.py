@@ -3,7 +3,7 @@
 A page watches channels; a channel is one part of the page for one ticker, made by the `make` that the Hub is given. All
 pages that watch the same channel get the same bytes. A page that is slow gets the newest state when it is ready, never a
 backlog, and holds up nobody. Channels are made in a few threads, which mostly wait for the store; everything else happens on
-the server's event loop.
+the server's event loop. What is made at once is made when it is due, and when the hub is nudged: something was stored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from stockwatch.dashboard.patch import diff
 log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 400  # of all pages together
-LEAST_PAUSE = 0.05  # s between two makings of one channel
+AT_ONCE = 0.05  # s: a channel that is due again so soon is one that may be nudged
+LEAST_PAUSE = 0.02  # s between two makings of one channel
 SHARE = 0.3  # of a core that one channel may take: a costly one comes less often
 MAKERS = 3  # threads: while some wait for the store, or make what takes long, another goes on
 LOOK_SECONDS, IDLE_SECONDS = 1.0, 60.0
@@ -41,7 +42,10 @@ class Channel:
     watchers: set[Watcher] = field(default_factory=set)
     made: tuple[int, dict[str, Any]] = (0, {})  # its maker's own: version and state, ahead of what is published
     busy: bool = False  # a thread is making it
+    began: float = 0.0  # its last making (monotonic seconds, as these two)
+    rested: float = 0.0  # from then on it may be made again
     due: float = 0.0
+    eager: bool = False  # a nudge makes it due
     _full: tuple[int, str] = (0, "")
 
     def full(self) -> str:
@@ -79,6 +83,7 @@ class Hub:
         self._lock = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._makers = 0
+        self._nudged = 0.0
 
     def watch(self, watcher: Watcher, names: list[str]) -> None:
         """What this page looks at from now on. On the event loop."""
@@ -110,6 +115,12 @@ class Hub:
             if channel.name == name:
                 watcher.known[channel] = -1
         watcher.wake.set()
+
+    def nudge(self) -> None:
+        """What is made at once is due: what it is made from has changed. From any thread."""
+        with self._lock:
+            self._nudged = time.monotonic()
+            self._lock.notify_all()
 
     def watching(self, name: str) -> int:
         """How many pages watch this channel."""
@@ -150,11 +161,14 @@ class Hub:
                     self._makers -= 1
                     return None
                 free = [channel for channel in self._channels.values() if not channel.busy]
-                first = min(free, key=lambda channel: channel.due, default=None)
-                if first is not None and first.due <= now:
+                first = min(free, key=self._due_at, default=None)
+                if first is not None and self._due_at(first) <= now:
                     first.busy = True
                     return first
-                self._lock.wait(min(first.due - now, LOOK_SECONDS) if first is not None else LOOK_SECONDS)
+                self._lock.wait(min(self._due_at(first) - now, LOOK_SECONDS) if first is not None else LOOK_SECONDS)
+
+    def _due_at(self, channel: Channel) -> float:
+        return channel.rested if channel.eager and channel.began < self._nudged else channel.due
 
     def _renew(self, channel: Channel) -> None:
         began, cost = time.monotonic(), time.thread_time()
@@ -163,7 +177,8 @@ class Hub:
         except Exception:  # a surprise in one part must not end the others; the log has it, the page says so
             log.exception("the page's part %s cannot be made", channel.name)
             state, pause = {"failed": "This part of the page cannot be made now; dashboard.log says why."}, 5.0
-        channel.due = max(began + max(pause, LEAST_PAUSE), time.monotonic() + (time.thread_time() - cost) / SHARE)
+        rested = max(began + LEAST_PAUSE, time.monotonic() + (time.thread_time() - cost) / SHARE)
+        channel.began, channel.rested, channel.due, channel.eager = began, rested, max(rested, began + pause), pause <= AT_ONCE
         version, old = channel.made
         change = (None if state is old else diff(old, state)) if version else ["=", state]
         if change is None or self._loop is None:

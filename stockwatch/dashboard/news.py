@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 IDLE_SECONDS = 5.0  # nobody has asked for so long: the thread ends, and the next one who asks starts another
@@ -29,10 +30,13 @@ def ask(url: str, seconds: float) -> dict[str, Any]:
 
 
 class News:
-    """Waits at the health server in a thread while somebody is interested. `partitions`: how many the ticks' topic has."""
+    """Waits at the health server in a thread while somebody is interested. `partitions`: how many the ticks' topic has.
 
-    def __init__(self, health_url: str, partitions: int) -> None:
-        self._url, self._partitions = health_url, partitions
+    changed: called in that thread when the mark has become another one.
+    """
+
+    def __init__(self, health_url: str, partitions: int, changed: Callable[[], None]) -> None:
+        self._url, self._partitions, self._changed = health_url, partitions, changed
         self._lock = threading.Lock()
         self._running = False
         self._asked = 0.0
@@ -54,10 +58,12 @@ class News:
         while True:
             body = ask(f"{self._url}?after={self._mark[1]}" if self._mark else self._url, ANSWER_SECONDS)
             with self._lock:
-                self._mark = self._told(body)
+                before, self._mark = self._mark, self._told(body)
                 if time.monotonic() - self._asked > IDLE_SECONDS:
                     self._mark, self._running = None, False
                     return
+            if self._mark != before:
+                self._changed()
             if self._mark is None:
                 threading.Event().wait(AGAIN_SECONDS)
 

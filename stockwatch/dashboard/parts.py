@@ -17,12 +17,12 @@ from typing import Any
 
 from stockwatch.dashboard import cards, header, notices, reader, sidebar, watchlist
 from stockwatch.dashboard.facts import Facts
+from stockwatch.dashboard.live import AT_ONCE
 from stockwatch.dashboard.reader import Reader
 from stockwatch.errors import StockwatchError
 from stockwatch.settings.sections import CANDLE_MINUTES
 from stockwatch.tick import MAX_SYMBOL_LENGTH
 
-AT_ONCE = 0.05  # s, with a source that streams
 FRESH = 0.8  # of the pause: what is known so lately is not asked for again, by whichever part
 QUIET = 2.0  # s, while no market is open
 TRY_AGAIN = 1.0

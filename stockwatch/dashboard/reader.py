@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ class Reader(Prices):
         address, partitions = self.settings.cache.redis_url, self.settings.kafka.partitions
         self._cache = QuoteReader(address, prefix_of(self.settings), partitions) if address else None
         self._health_url = connection.health_url
-        self._news = News(connection.health_url, partitions)
+        self._news = News(connection.health_url, partitions, lambda: self.heard())
+        self.heard: Callable[[], None] = lambda: None  # called when something was stored, while somebody looks
         self._looked: dict[str, tuple[Any, float, dict[str, dict[str, Any]]]] = {}  # source → at which mark, when, what was found
         self._newest: dict[str, int] = {}  # source → the newest tick's time (ms)
         self._known: dict[tuple[str, str], tuple[tuple[Any, ...], float, Facts]] = {}  # of which tick, made when (monotonic)
@@ -86,7 +87,12 @@ class Reader(Prices):
         """
         source = self.source()
         age = min(self.settings.dashboard.live_refresh_seconds, 10) / 2 if fresh is None else fresh
-        quote = self._shared(("quotes", source), age, lambda: self._look(source, at_once=0 < age < LOOK_SECONDS)).get(symbol)
+        at_once = 0 < age < LOOK_SECONDS and not sessions.is_replay(source)  # a replay's now goes on by itself
+
+        def good(_kept: Any) -> float:
+            return 0.0 if at_once and self._is_news(source) else age
+
+        quote = self._shared(("quotes", source), good, lambda: self._look(source, at_once=at_once)).get(symbol)
         if quote is None:
             return self._shared(("facts", source, symbol), age, lambda: self._facts(source, symbol, {}))
         tick = tuple(quote.get(name) for name in ("at", "price", "day_volume", "ingested"))
@@ -128,9 +134,13 @@ class Reader(Prices):
         """Of the newest bar, where no tick has come yet."""
         return float(self._store.bars(source, symbol, newest - 600_000, newest + 1)["close"].iloc[-1])
 
+    def _is_news(self, source: str) -> bool:
+        """Whether something was stored since the last look, as far as that is known."""
+        return self._news.mark() not in (None, self._looked[source][0])
+
     def _look(self, source: str, *, at_once: bool) -> dict[str, dict[str, Any]]:
         """quotes() of all tickers; those of the last look while the consumer has stored nothing since."""
-        mark = self._news.mark() if at_once and not sessions.is_replay(source) else None  # a replay's now goes on by itself
+        mark = self._news.mark() if at_once else None
         known, now = self._looked.get(source), time.monotonic()
         if known is not None and mark is not None and known[0] == mark and now - known[1] < LOOK_SECONDS:
             return known[2]

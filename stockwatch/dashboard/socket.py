@@ -58,6 +58,7 @@ def the_hub() -> Hub:
     parts = the_parts()
     hub = Hub(parts.make)
     parts.viewers = lambda: hub.watching(SIDE)
+    the_reader().heard = hub.nudge
     return hub
 
 

@@ -174,6 +174,52 @@ def test_a_part_that_takes_long_holds_up_no_other() -> None:
     asyncio.run(scene())
 
 
+def test_a_nudge_makes_what_is_made_at_once_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "AT_ONCE", 60.0)
+
+    async def scene() -> None:
+        make = Maker(pause=60.0)
+
+        def by_name(name: str) -> tuple[dict[str, Any], float]:
+            state, pause = make(name)
+            return state, pause * 2 if name == "calm" else pause
+
+        hub, watcher, page = Hub(by_name), Watcher(), Page()
+        hub.nudge()  # nobody looks yet
+        hub.watch(watcher, ["calm", "eager"])
+        await told(watcher, page, lambda: len(page.states) == 2)
+        for count in (2, 3):
+            hub.nudge()
+            await told(watcher, page, lambda count=count: page.states["eager"][0] == count)  # type: ignore[misc]
+        assert page.states["calm"][0] == 1
+        hub.leave(watcher)
+
+    asyncio.run(scene())
+
+
+def test_a_nudge_while_a_part_is_being_made_makes_it_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "AT_ONCE", 60.0)
+
+    async def scene() -> None:
+        making, released, made = threading.Event(), threading.Event(), list[float]()
+
+        def make(_name: str) -> tuple[dict[str, Any], float]:
+            making.set()
+            assert released.wait(10)
+            made.append(time.monotonic())
+            return {"made": len(made)}, 60.0
+
+        hub, watcher, page = Hub(make), Watcher(), Page()
+        hub.watch(watcher, ["a"])
+        assert await asyncio.to_thread(making.wait, 10)
+        hub.nudge()
+        released.set()
+        await told(watcher, page, lambda: page.states.get("a", (0, {}))[1] == {"made": 2})
+        hub.leave(watcher)
+
+    asyncio.run(scene())
+
+
 def test_its_threads_end_when_nothing_is_watched_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.02)

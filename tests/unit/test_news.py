@@ -55,7 +55,8 @@ def test_health_waits_for_other_rows_and_no_longer_than_it_says(registry: Health
 def test_the_mark_changes_with_what_is_stored_and_is_none_where_others_store_too(
     registry: HealthRegistry, server: HealthServer
 ) -> None:
-    heard, consumer = News(server.url, 3), registry.reporter("consumer")
+    changes = list[Any]()
+    heard, consumer = News(server.url, 3, lambda: changes.append(heard.mark())), registry.reporter("consumer")
     assert heard.mark() is None
     consumer.running(rows=5, partitions=2)  # another consumer has the third
     until(lambda: rows(ask(server.url, 5)) == 5, 5, "it is told")
@@ -64,6 +65,8 @@ def test_the_mark_changes_with_what_is_stored_and_is_none_where_others_store_too
     first = until(heard.mark, 5, "known")
     consumer.running(rows=6)
     until(lambda: heard.mark() not in (None, first), 5, "another mark")
+    until(lambda: len(changes) == 2, 5, "both are told")
+    assert changes[0] == first
     consumer.degraded("the store does not answer")
     until(lambda: heard.mark() is None, 5, "not known any more")
 
@@ -73,7 +76,7 @@ def test_its_thread_ends_when_nobody_asks(
 ) -> None:
     monkeypatch.setattr(news, "IDLE_SECONDS", 0.1)
     registry.reporter("consumer").running(rows=5, partitions=3)
-    News(server.url, 3).mark()
+    News(server.url, 3, lambda: None).mark()
     until(lambda: not [thread for thread in threading.enumerate() if thread.name == "news"], 5, "it has ended")
 
 
@@ -103,3 +106,33 @@ def test_the_store_is_asked_when_something_was_stored(
     assert shown._look("simulator", at_once=False)["A"]["at"] == before + 2
     monkeypatch.setattr(reader, "LOOK_SECONDS", 0.0)
     assert look() == before + 3  # at the latest by then, whatever it is told
+
+
+def test_what_is_known_is_no_older_than_what_was_stored(
+    tmp_path: Path, registry: HealthRegistry, server: HealthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(tmp_path / "settings.toml", {"market": {"source": "simulator", "tickers": ["A"]}})
+    shown, looks = Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), server.url)), list[str]()
+
+    def quotes(source: str, _symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+        looks.append(source)
+        return {}
+
+    def ask_often() -> int:
+        for _ in range(20):
+            shown.facts("A", fresh=0.9)  # it may be so old: the consumer says whether it is
+        return len(looks)
+
+    monkeypatch.setattr(shown, "quotes", quotes)
+    monkeypatch.setattr(shown, "_facts", lambda *_of: None)
+    consumer, heard = registry.reporter("consumer"), threading.Event()
+    shown.heard = heard.set
+    consumer.running(rows=5, partitions=settings.kafka.partitions)
+    ask_often()
+    assert heard.wait(5)
+    before = ask_often()
+    assert ask_often() - before <= 1  # one more where these took longer than 0.9 s
+    heard.clear()
+    consumer.running(rows=6)
+    assert heard.wait(5)
+    assert ask_often() > before

@@ -52,10 +52,10 @@ function thinLabels(layout, width, share) {
   layout.xaxis.ticktext = ticktext.filter((_, number) => number % every === 0);
 }
 
-// One chart a frame, the one that has waited longest first, and each as it is then: what comes faster than it can be drawn is
-// left out, and a page that nobody looks at draws nothing. Once each has had its turn, the page rests as long as they took: half
-// of a slow machine stays free for its reader, and for Streamlit's own scripts.
-const MOST_REST_MS = 250;
+// In each frame as many charts as fit into its time, at least one; the one that has waited longest first, and each as it is then:
+// what comes faster than it can be drawn is left out, and a page that nobody looks at draws nothing. Once each has had its turn,
+// the page rests as long as they took: half of a slow machine stays free for its reader, and for Streamlit's own scripts.
+const MOST_REST_MS = 250, FRAME_MS = 10;
 const waiting = new Set(), drawn = new Set();  // drawn: in this round
 let turning = false, resting, spent = 0;
 function inTurn(card, atOnce = false) {  // atOnce: the reader has asked for it
@@ -67,23 +67,25 @@ function inTurn(card, atOnce = false) {  // atOnce: the reader has asked for it
   requestAnimationFrame(drawNext);
 }
 async function drawNext() {
-  const card = [...waiting].find((one) => !drawn.has(one));
-  if (!card) {
-    resting = setTimeout(() => {
-      resting = undefined;
-      turning = waiting.size > 0;
-      if (turning) requestAnimationFrame(drawNext);
-    }, Math.min(spent, MOST_REST_MS));
-    spent = 0;
-    drawn.clear();
-    return;
-  }
-  waiting.delete(card);
-  drawn.add(card);
-  const began = performance.now();
-  await card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
+  const began = performance.now(), next = () => [...waiting].find((one) => !drawn.has(one));
+  let card = next();
+  do {
+    waiting.delete(card);
+    drawn.add(card);
+    await card.draw().catch((error) => card.say(`The chart cannot be drawn: ${error.message}`));
+    card = next();
+  } while (card && performance.now() - began < FRAME_MS);
   spent += performance.now() - began;
-  requestAnimationFrame(drawNext);
+  if (card) requestAnimationFrame(drawNext); else rest();
+}
+function rest() {
+  resting = setTimeout(() => {
+    resting = undefined;
+    turning = waiting.size > 0;
+    if (turning) requestAnimationFrame(drawNext);
+  }, Math.min(spent, MOST_REST_MS));
+  spent = 0;
+  drawn.clear();
 }
 
 class Card {
