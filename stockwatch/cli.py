@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, get_args
 
+from stockwatch.component.lean import without
 from stockwatch.errors import StockwatchError, UsageError
 from stockwatch.settings import Settings, load
 from stockwatch.settings.proxies import spare_loopback
@@ -109,7 +110,8 @@ def _run(arguments: list[str]) -> int:
         from stockwatch.commands import record
 
         return record.run(settings, parsed.out)
-    from stockwatch.commands import start
+    with without("pyarrow"):
+        from stockwatch.commands import start
 
     return start.run(settings, parsed.only, browser=not parsed.no_browser)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from stockwatch.component import Component, KafkaAddress, StoreAddress
+from stockwatch.component.lean import without
 from stockwatch.component.serving import listen
 from stockwatch.engines.compose import compose_up
 from stockwatch.engines.external import ExternalClickHouse, ExternalKafka, StoreProbe
@@ -92,7 +93,8 @@ def _clickhouse(
             bare, chosen.database, user, password, cluster=chosen.cluster, retention_days=chosen.retention_days
         )
         return address, address, lambda report: ExternalClickHouse(address, instruments, report)
-    from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse  # has no wheel for Windows
+    with without("pyarrow"):
+        from stockwatch.engines.embedded_clickhouse import EmbeddedClickHouse  # has no wheel for Windows
 
     port, data_dir = choose_port(settings, "clickhouse", "http_port"), settings.data_dir
     owner, reader = (

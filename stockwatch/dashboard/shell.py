@@ -43,13 +43,16 @@ SCRIPT_ROUTE, STYLE_ROUTE = "/stockwatch/page.js", "/stockwatch/page.css"
 
 
 def stage_data(reader: Reader, symbols: list[str], symbol: str) -> dict[str, Any]:
-    """What the stage is told: what to show first, and what there is to choose from."""
+    """What the stage is told: what to show first, and what there is to choose from.
+
+    In tuples: whether a list is a table Streamlit asks pyarrow, which is loaded for it (component/lean.py).
+    """
     page = reader.settings.dashboard
     return {
         "symbol": symbol,
-        "tickers": symbols,
+        "tickers": tuple(symbols),
         "minutes": page.candle_minutes,
-        "widths": list(CANDLE_MINUTES),
+        "widths": CANDLE_MINUTES,
         "count": page.candle_count,
         "room": _room(page.host, int(st.get_option("server.port"))),  # the one in use: the setting may be 0, or taken
     }

@@ -8,7 +8,11 @@ from __future__ import annotations
 import uvicorn.config
 from streamlit.web.cli import main
 
+from stockwatch.component.lean import without
 from stockwatch.component.serving import HurriedProtocol
+
+with without("pyarrow"):
+    import pandas  # noqa: F401 - before anything else loads it
 
 if __name__ == "__main__":
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{HurriedProtocol.__module__}:{HurriedProtocol.__name__}"

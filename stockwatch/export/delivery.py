@@ -8,15 +8,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import psutil
 
 from stockwatch.errors import UnavailableError
-from stockwatch.export.formats import Csv, Parquet, Sink, Writer
 from stockwatch.export.plan import ROWS_PER_BATCH, Plan
 from stockwatch.export.rows import Rows
-from stockwatch.export.workbook import Excel
+
+if TYPE_CHECKING:
+    from stockwatch.export.formats import Sink, Writer
 
 # A batch of a download: about a megabyte of CSV. So a slow client does not let the store wait for long, nor we for one that left.
 STREAM_ROWS = 8_192
@@ -122,6 +123,9 @@ def _fill(
 @contextmanager
 def _writer(form: str, plan: Plan, sink: Sink, path: Path | None = None) -> Iterator[Writer]:
     """The writer, closed at the end; abandoned when there is no end."""
+    from stockwatch.export.formats import Csv, Parquet
+    from stockwatch.export.workbook import Excel
+
     if form == "xlsx":
         assert path is not None, "a workbook is written by its path"  # noqa: S101
         made: Writer = Excel(path, path.parent, plan.schema, plan.asked.what, plan.about())

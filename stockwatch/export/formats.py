@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stockwatch.export.columns import TEXT, Int64s
 from stockwatch.export.plan import refuse_formulas
-from stockwatch.export.rows import TEXT, Int64s
 
 ROW_GROUP = 131_072
 

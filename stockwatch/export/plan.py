@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
-
-import pyarrow as pa
 
 from stockwatch import __version__, sessions
 from stockwatch.errors import UnavailableError, UsageError
-from stockwatch.export.rows import CANDLES, TICKS, Rows, candle_batches, tick_batches
+from stockwatch.export.rows import Rows, candle_batches, tick_batches
 from stockwatch.sessions import Instrument, Market
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
            "parquet": "application/vnd.apache.parquet"}  # fmt: skip
@@ -94,6 +95,8 @@ class Plan:
     @property
     def schema(self) -> pa.Schema:
         """The columns, with about() as their metadata."""
+        from stockwatch.export.columns import CANDLES, TICKS
+
         said = {f"stockwatch.{name}": text for name, text in self.about().items()}
         return (TICKS if self.asked.what == "ticks" else CANDLES).with_metadata(said)
 

@@ -18,8 +18,8 @@ import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
 from stockwatch.errors import UnavailableError
+from stockwatch.export.columns import TEXT
 from stockwatch.export.formats import same
-from stockwatch.export.rows import TEXT
 
 SHEET_ROWS = 1_048_576  # Excel's limit, the header's row among them
 EPOCH_DAYS, DAY_MS = 25_569, 86_400_000  # 1970-01-01 in Excel's days

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import Page
@@ -62,6 +64,16 @@ def test_data_is_seen_to_move_from_hop_to_hop(viewer: Viewer) -> None:
     assert TEAL in colours(page, "[data-flow=kafka]")
     page.wait_for_function("() => document.querySelectorAll('.sw-flow i').length === 4", timeout=15_000)  # a dot on each line
     assert viewer.troubles == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is seen on Linux only")
+def test_nobody_has_loaded_what_only_an_export_needs(viewer: Viewer, running: Program) -> None:
+    opened(viewer)  # Streamlit has run the page, too
+    assert running.process is not None
+    for process in (psutil.Process(running.process.pid), running.child("streamlit")):
+        loaded = [mapped.path for mapped in process.memory_maps()]
+        assert [path for path in loaded if "pandas" in path]
+        assert [path for path in loaded if "pyarrow" in path] == []
 
 
 def test_numbers_change_in_place(viewer: Viewer) -> None:

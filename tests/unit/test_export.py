@@ -13,7 +13,7 @@ from export_table import DAY, DAYS, MINUTE, Table
 from stockwatch import export
 from stockwatch.errors import UnavailableError, UsageError
 from stockwatch.export import Asked
-from stockwatch.export.rows import offsets
+from stockwatch.export.columns import offsets
 from stockwatch.sessions import Instrument
 
 Row = dict[str, Any]
