@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,7 +101,7 @@ class Store:
     def _insert(self, table: str, fields: tuple[str, ...], rows: Sequence[tuple[Any, int, int]]) -> None:
         if not rows:
             return
-        messages, partitions, offsets = zip(*rows, strict=True)
+        messages, partitions, offsets = (list(map(itemgetter(place), rows)) for place in range(3))
         columns = [list(map(attrgetter(name), messages)) for name in fields]  # by column: 20,000 tuples keep the collector busy
         names = (*fields, *ORIGIN)
         types = [SENT_AS[name] for name in names]
