@@ -24,10 +24,9 @@ class Shared:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key in self._kept:
-                at, _, kept = self._kept[key]
-                answer: T = kept
-                if time.monotonic() - at < (seconds(answer) if callable(seconds) else seconds):
+            if (kept := self._kept.get(key)) is not None:
+                answer: T = kept[2]
+                if time.monotonic() - kept[0] < (seconds(answer) if callable(seconds) else seconds):
                     return answer
             answer = read()
             with self._lock:
