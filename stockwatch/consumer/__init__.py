@@ -103,8 +103,7 @@ class Consumer(Worker):
             return
         if len(self._batch) and time.monotonic() - self._batch.began > BATCH_SECONDS:
             self._store_batch()  # again, after the store refused: nothing more is polled before it is in
-        wait = max(min(self._rested - time.monotonic(), POLL_SECONDS), 0.0) if len(self._batch) else POLL_SECONDS
-        polled = self._poll(self._member, wait)
+        polled = self._poll(self._member, self._patience(self._member))
         if not self._batch.offsets or (self._writing is not None and self._writing[1].wait(0, lambda: True)):
             self._settle()
         if not self._batch.offsets:
@@ -123,10 +122,16 @@ class Consumer(Worker):
             return
         self._report(self._member)
 
+    def _patience(self, member: Member) -> float:
+        """How long a poll may wait (s). Not a busy look for what is known to come: the client's own thread needs Python, too."""
+        if not len(self._batch):
+            return POLL_SECONDS
+        until = self._batch.began + BATCH_SECONDS if member.lag() >= POLL_RECORDS else self._rested
+        return max(min(until - time.monotonic(), POLL_SECONDS), 0.0)
+
     def _poll(self, member: Member, wait: float) -> int:
         polled = member.poll(wait)
-        now = now_ms()
-        batch = self._batch
+        now, batch = now_ms(), self._batch
         if polled and not batch.offsets:
             batch.began = time.monotonic()
         for partition, records in polled.items():
