@@ -142,7 +142,7 @@ def test_another_site_cannot_frame_the_page(context: BrowserContext, room: Progr
     assert page.frame_locator("iframe").locator("#password, .stApp").count() == 0
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1920, 1080), (1280, 800)])
+@pytest.mark.parametrize("size", [(1440, 900), (1920, 1080), (1280, 800), (1024, 768)])
 def test_the_address_for_the_room_covers_nothing(opened: Opened, size: tuple[int, int]) -> None:
     page = opened.page
     page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -154,7 +154,7 @@ def test_the_address_for_the_room_covers_nothing(opened: Opened, size: tuple[int
           document.querySelector('.sw-change').firstChild.textContent = '▲ +12,350.00\u2002+12.67 % ';
           document.querySelector('.sw-stats b').textContent = '1,30,000.00';
           const room = document.querySelector('.sw-room').getBoundingClientRect();
-          const over = [...document.querySelectorAll('.sw-card, .sw-row, .sw-head, .sw-banner, .sw-list, .sw-alerts, .sw-export')]
+          const over = [...document.querySelectorAll('.sw-card, .sw-row, .sw-head, .sw-banner, .sw-list, .sw-alerts, .sw-export, .sw-leave')]
             .filter((part) => { const box = part.getBoundingClientRect(); return box.width && box.right > room.left &&
               box.left < room.right && box.bottom > room.top && box.top < room.bottom; });
           const head = document.querySelector('.sw-head').getBoundingClientRect(), stats = document.querySelector('.sw-stats');

@@ -17,7 +17,7 @@ class Presenter {
     if (on) {
       this.turning = setInterval(() => this.stage.next(1), PRESENT_MS);
       wide.insertAdjacentHTML("beforeend", data.room ?? "");
-      root.insertAdjacentHTML("beforeend", '<button type="button" class="sw-leave" data-do="present">Leave presenter mode</button>');
+      root.insertAdjacentHTML("beforeend", '<button type="button" class="sw-leave" data-do="present" aria-label="Leave presenter mode">Leave</button>');
     }
     window.dispatchEvent(new Event("resize"));  // the charts have another height now
   }
