@@ -100,7 +100,11 @@ class Program:
                 text=True,
                 start_new_session=True,
             )
-        self.wait_until_healthy(ready)
+        try:
+            self.wait_until_healthy(ready)
+        except BaseException:  # then nobody has got it who would end it
+            self.kill()
+            raise
 
     def wait_until_healthy(self, seconds: float = 40) -> dict[str, Any]:
         """The health once everything runs."""
