@@ -32,8 +32,9 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
+    others = set(psutil.Process().children(recursive=True))  # of other modules, in this worker
     yield tmp_path / "log"
-    for left in psutil.Process().children(recursive=True):
+    for left in set(psutil.Process().children(recursive=True)) - others:
         left.kill()
 
 
