@@ -42,6 +42,7 @@ KEYS = [
     "x",
 ]
 BURST, REST_MS = 25, 15_000
+MOVED_MS = 75_000  # in a calm hour a simulated price stays for nearly a minute
 MOVED = "() => document.querySelector('[data-sw=first]')?.innerText + document.querySelector('.sw-price')?.innerText"
 AT_REST = """() => !document.querySelector('.sw-lost') && document.querySelectorAll('.boxes path').length >= 20
   && document.querySelector('.scatterlayer .js-line') && document.querySelector('.sw-price')
@@ -178,13 +179,13 @@ class Monkey:
 
     def rest(self) -> None:
         """It must come to rest by itself, but for an address that names no ticker, or a page that could not be loaded."""
-        if "chrome-error" in self.page.url or "NOPE" in self.page.url or "%3C" in self.page.url:
+        if not self.page.url.startswith("http://127.0.0.1") or "NOPE" in self.page.url or "%3C" in self.page.url:
             self.program.wait_until_healthy(60)
             self.home()
         try:
             self.page.wait_for_function(AT_REST, timeout=4 * REST_MS)
             before = self.page.evaluate(MOVED)
-            self.page.wait_for_function(f"before => ({MOVED})() !== before", arg=before, timeout=REST_MS)
+            self.page.wait_for_function(f"before => ({MOVED})() !== before", arg=before, timeout=MOVED_MS)
         except Error as error:
             shot = Path(tempfile.gettempdir()) / f"pointless-{len(self.found)}.png"
             self.page.screenshot(path=shot)
