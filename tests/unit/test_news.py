@@ -33,6 +33,13 @@ def server(registry: HealthRegistry) -> Iterator[HealthServer]:
     made.close()
 
 
+@pytest.fixture
+def shown(tmp_path: Path, server: HealthServer) -> Reader:
+    """Of a store that nobody asks: its quotes() is the test's."""
+    settings = load(tmp_path / "settings.toml", {"market": {"source": "simulator", "tickers": ["A"]}})
+    return Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), server.url))
+
+
 def rows(body: dict[str, Any]) -> int:
     return int(next(part["metrics"]["rows"] for part in body["components"] if part["name"] == "consumer"))
 
@@ -81,10 +88,9 @@ def test_its_thread_ends_when_nobody_asks(
 
 
 def test_the_store_is_asked_when_something_was_stored(
-    tmp_path: Path, registry: HealthRegistry, server: HealthServer, monkeypatch: pytest.MonkeyPatch
+    shown: Reader, registry: HealthRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = load(tmp_path / "settings.toml", {"market": {"source": "simulator", "tickers": ["A"]}})
-    shown, asked = Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), server.url)), list[str]()
+    asked = list[str]()
 
     def quotes(source: str, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
         asked.extend(symbols)
@@ -97,7 +103,7 @@ def test_the_store_is_asked_when_something_was_stored(
     monkeypatch.setattr(reader, "LOOK_SECONDS", 60.0)
     assert (look(), look()) == (1, 2)  # not known yet: each look is at the store
     consumer = registry.reporter("consumer")
-    consumer.running(rows=5, partitions=settings.kafka.partitions)
+    consumer.running(rows=5, partitions=shown.settings.kafka.partitions)
     until(shown._news.mark, 5, "known")
     before = look()
     assert [look() for _ in range(20)] == [before] * 20
@@ -109,10 +115,9 @@ def test_the_store_is_asked_when_something_was_stored(
 
 
 def test_what_is_known_is_no_older_than_what_was_stored(
-    tmp_path: Path, registry: HealthRegistry, server: HealthServer, monkeypatch: pytest.MonkeyPatch
+    shown: Reader, registry: HealthRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = load(tmp_path / "settings.toml", {"market": {"source": "simulator", "tickers": ["A"]}})
-    shown, looks = Reader(Connection(settings, StoreAddress("http://127.0.0.1:9"), server.url)), list[str]()
+    looks = list[str]()
 
     def quotes(source: str, _symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
         looks.append(source)
@@ -127,7 +132,7 @@ def test_what_is_known_is_no_older_than_what_was_stored(
     monkeypatch.setattr(shown, "_facts", lambda *_of: None)
     consumer, heard = registry.reporter("consumer"), threading.Event()
     shown.heard = heard.set
-    consumer.running(rows=5, partitions=settings.kafka.partitions)
+    consumer.running(rows=5, partitions=shown.settings.kafka.partitions)
     ask_often()
     assert heard.wait(5)
     before = ask_often()

@@ -6,6 +6,8 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from stockwatch.dashboard.shared import Shared
 
 
@@ -57,9 +59,6 @@ def test_a_read_that_fails_is_not_kept() -> None:
             raise trouble
         return "there"
 
-    try:
+    with pytest.raises(ZeroDivisionError):
         shared("quotes", 3600.0, read)
-    except ZeroDivisionError:
-        assert shared("quotes", 3600.0, read) == "there"
-    else:
-        raise AssertionError("it did not fail")
+    assert shared("quotes", 3600.0, read) == "there"
